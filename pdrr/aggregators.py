@@ -1,0 +1,340 @@
+"""Aggregation rules: mean, Krum, trimmed mean, median, Bulyan (paper, sections 2.1.2 and 2.2).
+
+Each takes a stack of local models [k, d] and returns the global model [d]. All work through the
+coordinates in blocks, so that a stack may be larger than memory; differences and sums are taken
+in float64, so that two nearly equal models stay two models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pdrr.arrays import (
+    Array,
+    array_namespace,
+    blocks,
+    check_finite,
+    check_int,
+    check_stack,
+    float64,
+    select,
+    to_host,
+)
+
+
+def mean(clients: Array) -> Array:
+    """Average all models, eq. (1).
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64
+        One flattened local model per row.
+
+    Returns
+    -------
+    array [d], dtype and device of `clients`.
+
+    References
+    ----------
+    Lu et al. 2022, eq. (1); McMahan et al. 2017, arXiv:1602.05629 (equal weights).
+    """
+    check_stack("mean", clients)
+    check_finite("mean", clients)
+    return _per_block(clients, lambda x: array_namespace(x).mean(float64(x), axis=0))
+
+
+def trimmed_mean(clients: Array, *, beta: int) -> Array:
+    """Average each coordinate after dropping its `beta` smallest and `beta` largest values.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64
+        One flattened local model per row.
+    beta : int
+        Values dropped per side; needs ``0 <= 2 * beta < k``.
+
+    Returns
+    -------
+    array [d], dtype and device of `clients`.
+
+    References
+    ----------
+    Lu et al. 2022, section 2.2.2; Yin et al., ICML 2018, arXiv:1803.01498.
+    """
+    check_stack("trimmed_mean", clients)
+    beta = check_beta("trimmed_mean", clients.shape[0], beta)
+    check_finite("trimmed_mean", clients)
+    return _per_block(clients, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta))
+
+
+def median(clients: Array) -> Array:
+    """Take the median of each coordinate; for even k the mean of the middle two values.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64
+        One flattened local model per row.
+
+    Returns
+    -------
+    array [d], dtype and device of `clients`.
+
+    Notes
+    -----
+    The median is the trimmed mean that drops all but the middle one or two values, and is
+    computed so. (Section 4.3 of the paper says "d odd/even" where it must mean k.)
+
+    References
+    ----------
+    Lu et al. 2022, section 2.2.3; Yin et al., ICML 2018, arXiv:1803.01498.
+    """
+    check_stack("median", clients)
+    check_finite("median", clients)
+    beta = median_beta(clients.shape[0])
+    return _per_block(clients, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta))
+
+
+def krum(clients: Array, *, c: int, previous: Array | None = None) -> Array:
+    """Select the model with the smallest sum of squared distances to its nearest others.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64
+        One flattened local model per row.
+    c : int
+        Compromised models to tolerate; needs ``k >= c + 3``, since each model is judged by its
+        ``k - c - 2`` nearest other models.
+    previous : array [d], optional
+        The previous global model. Distances are taken between differences to it; without it,
+        between differences to the first model. The result is the same up to rounding.
+
+    Returns
+    -------
+    array [d], the selected row bit for bit; of several equal scores the lowest index.
+
+    References
+    ----------
+    Lu et al. 2022, section 2.2.1; Blanchard et al., NIPS 2017.
+    """
+    return clients[krum_index(clients, c=c, previous=previous), :]
+
+
+def krum_index(clients: Array, *, c: int, previous: Array | None = None) -> int:
+    """The row that `krum` selects; same parameters and errors."""
+    check_stack("krum", clients, previous)
+    k = clients.shape[0]
+    c = check_c("krum", k, c)
+    check_finite("krum", clients)
+    distances = pairwise_squared_distances(clients, previous)
+    return int(np.argmin(krum_scores(distances, neighbours=k - c - 2)))
+
+
+def bulyan(clients: Array, *, c: int, previous: Array | None = None) -> Array:
+    """Pick k - 2c models by iterated Krum, then average the values closest to their median.
+
+    After each pick Krum runs again on the models that remain. Of the theta = k - 2c picked
+    values of a coordinate, the gamma = theta - 2c closest to their median are averaged; of two
+    equally close values the smaller one is taken.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64
+        One flattened local model per row.
+    c : int
+        Compromised models to tolerate; needs ``k >= 4 * c + 3``.
+    previous : array [d], optional
+        As in `krum`.
+
+    Returns
+    -------
+    array [d], dtype and device of `clients`.
+
+    Notes
+    -----
+    Late picks leave few models; each is then judged by at least its one nearest other model.
+
+    References
+    ----------
+    Lu et al. 2022, section 2.2.2 (whose gamma <= k - 2c is a misprint); El Mhamdi et al.,
+    ICML 2018, arXiv:1802.07927.
+    """
+    check_stack("bulyan", clients, previous)
+    k = clients.shape[0]
+    c = check_int("bulyan", "c", c)
+    if c < 0 or k < 4 * c + 3:
+        raise ValueError(f"bulyan needs c >= 0 and k >= 4*c + 3, got c={c} for k={k}")
+    check_finite("bulyan", clients)
+
+    distances = pairwise_squared_distances(clients, previous)
+    remaining = list(range(k))
+    picked: list[int] = []
+    for _ in range(k - 2 * c):
+        among = distances[np.ix_(remaining, remaining)]
+        scores = krum_scores(among, neighbours=max(1, len(remaining) - c - 2))
+        picked.append(remaining.pop(int(np.argmin(scores))))
+
+    theta, gamma = k - 2 * c, k - 4 * c
+    picked.sort()
+
+    def closest_to_median(x: Array) -> Array:
+        xp = array_namespace(x)
+        x = float64(sort_clients(select(x, np.array(picked))))  # [theta, m]
+        middle = trimmed_mean_of_sorted(x, median_beta(theta))
+        order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
+        return xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
+
+    return _per_block(clients, closest_to_median)
+
+
+AGGREGATORS: dict[str, Callable[..., Array]] = {
+    "mean": mean,
+    "krum": krum,
+    "trimmed_mean": trimmed_mean,
+    "median": median,
+    "bulyan": bulyan,
+}
+
+
+# The parts that attacks and defences share
+
+
+def check_beta(who: str, k: int, beta: int | None) -> int:
+    """`beta` as an int; ValueError unless 0 <= 2 * beta < k."""
+    beta = check_int(who, "beta", beta)
+    if not 0 <= 2 * beta < k:
+        raise ValueError(f"{who} needs 0 <= 2*beta < k, got beta={beta} for k={k}")
+    return beta
+
+
+def check_c(who: str, k: int, c: int | None) -> int:
+    """`c` as an int; ValueError unless Krum is defined: c >= 0 and k >= c + 3."""
+    c = check_int(who, "c", c)
+    if c < 0 or k < c + 3:
+        raise ValueError(f"{who} needs c >= 0 and k >= c + 3, got c={c} for k={k}")
+    return c
+
+
+def median_beta(k: int) -> int:
+    """The beta with which a trimmed mean of k values is their median."""
+    return (k - 1) // 2
+
+
+def sort_clients(x: Array) -> Array:
+    """Sort each coordinate of a block [k, m] over the clients."""
+    xp = array_namespace(x)
+    # the values of one coordinate lie next to each other while they are sorted
+    return xp.sort(xp.asarray(x.T, copy=True), axis=1).T
+
+
+def trimmed_mean_of_sorted(x: Array, beta: int) -> Array:
+    """Mean [m] float64 of the middle k - 2 * beta rows of a sorted block [k, m]."""
+    return array_namespace(x).mean(float64(x[beta : x.shape[0] - beta, :]), axis=0)
+
+
+def kept_fraction(block: Array, beta: int, ordered: Array | None = None) -> Array:
+    """How much of each value a trimmed mean keeps, in expectation over random tie-breaking.
+
+    If t of the m models that share a value are kept, each of them is kept for t / m. So counts
+    do not depend on the order of the clients, even where a third of all values are equal.
+
+    Parameters
+    ----------
+    block : array [k, m]
+        Some coordinates of all models.
+    beta : int
+        Values dropped per side.
+    ordered : array [k, m], optional
+        ``sort_clients(block)``, where the caller has it already.
+
+    Returns
+    -------
+    array [k, m] float64 in [0, 1]; each column sums to k - 2 * beta.
+    """
+    xp = array_namespace(block)
+    k = block.shape[0]
+    ordered = sort_clients(block) if ordered is None else ordered
+    kept = xp.astype((block > ordered[beta, :]) & (block < ordered[k - 1 - beta, :]), xp.float64)
+    # only the first and the last kept value can be shared with a dropped one
+    for edge in (ordered[beta, :], ordered[k - 1 - beta, :]):
+        shared = block == edge[None, :]
+        first = xp.count_nonzero(block < edge[None, :], axis=0)  # in sorted order
+        count = xp.count_nonzero(shared, axis=0)
+        inside = xp.minimum(first + count, xp.full_like(count, k - beta)) - xp.maximum(
+            first, xp.full_like(first, beta)
+        )
+        fraction = xp.astype(inside, xp.float64) / xp.astype(count, xp.float64)
+        kept = xp.where(shared, fraction[None, :], kept)
+    return kept
+
+
+def pairwise_squared_distances(
+    clients: Array, previous: Array | None = None, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Squared Euclidean distances between all models, or between some of them.
+
+    Computed from the Gram matrix of the differences to `previous`, in float64. Where two models
+    are so close that the Gram matrix would cancel (clones at 1e-7 in millions of coordinates),
+    the pair is computed again from its own differences.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64, finite
+    previous : array [d], optional
+        A point near the models; the first model by default.
+    rows : int array [n], optional
+        The models to compare; all k by default.
+
+    Returns
+    -------
+    numpy array [n, n] float64 on the host, symmetric, zero diagonal.
+    """
+    xp = array_namespace(clients)
+    rows = np.arange(clients.shape[0]) if rows is None else rows
+    d = clients.shape[1]
+    origin = clients[int(rows[0]), :] if previous is None else previous
+    gram = np.zeros((len(rows), len(rows)))
+    for cols in blocks(d):
+        x = float64(select(clients[:, cols], rows)) - float64(origin[cols])[None, :]
+        gram += to_host(x @ x.T)
+    norms = np.diag(gram)
+    squared = np.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0)
+
+    # the Gram matrix is exact to about 1e-15 of the norms: keep six digits of every distance
+    i, j = np.nonzero(np.triu(squared <= 1e-9 * (norms[:, None] + norms[None, :]), 1))
+    if i.size:
+        close = np.zeros(i.size)
+        for cols in blocks(d):
+            x = float64(select(clients[:, cols], rows))
+            close += [float(xp.sum((x[a, :] - x[b, :]) ** 2)) for a, b in zip(i, j, strict=True)]
+        squared[i, j] = squared[j, i] = close
+    np.fill_diagonal(squared, 0)
+    return squared
+
+
+def krum_scores(squared_distances: np.ndarray, *, neighbours: int) -> np.ndarray:
+    """Sum of squared distances of each model to its nearest `neighbours` other models.
+
+    Parameters
+    ----------
+    squared_distances : array [k, k]
+    neighbours : int
+        k - c - 2 in Krum.
+
+    Returns
+    -------
+    array [k] float64.
+    """
+    others = squared_distances.copy()
+    np.fill_diagonal(others, np.inf)
+    nearest = np.sort(others, axis=1)[:, : min(neighbours, len(others) - 1)]
+    return np.asarray(nearest.sum(axis=1))
+
+
+def _per_block(clients: Array, rule: Callable[[Array], Array]) -> Array:
+    """Apply `rule` ([k, m] -> [m] float64) to blocks of coordinates; the result in their dtype."""
+    xp = array_namespace(clients)
+    return xp.concat(
+        [xp.astype(rule(clients[:, cols]), clients.dtype) for cols in blocks(clients.shape[1])]
+    )

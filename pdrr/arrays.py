@@ -1,0 +1,115 @@
+"""Arrays of any home: NumPy, CuPy or another array-API library, in memory or memory-mapped.
+
+The only file that looks at which library an array comes from. Everything else asks
+`array_namespace(x)` for the functions and then writes plain maths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+Array = Any  # an array of some array-API library; shapes stand in the docstrings
+
+BLOCK = 16_384
+"""Coordinates handled at a time. A float64 block of 50 clients is then 6.5 MB."""
+
+
+def array_namespace(*arrays: Array) -> Any:
+    """The array-API namespace shared by `arrays`; TypeError if they have none, or two."""
+    try:
+        return array_api_compat.array_namespace(*arrays)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(a).__name__ for a in arrays}))
+        raise TypeError(f"need arrays of one array library, got {kinds}") from error
+
+
+def to_host(x: Array) -> np.ndarray:
+    """`x` as a NumPy array, copied from the device where it has to be."""
+    if isinstance(x, np.ndarray):
+        return x
+    if array_api_compat.is_cupy_array(x):
+        x = x.get()
+    return np.asarray(x)
+
+
+def like(x: np.ndarray, other: Array) -> Array:
+    """The NumPy array `x` on the device and in the namespace of `other`."""
+    if isinstance(other, np.ndarray):
+        return x
+    return array_namespace(other).asarray(x, device=array_api_compat.device(other))
+
+
+def blocks(d: int) -> Iterator[slice]:
+    """Slices of at most `BLOCK` coordinates that cover range(d) in order."""
+    for start in range(0, d, BLOCK):
+        yield slice(start, min(start + BLOCK, d))
+
+
+def select(block: Array, rows: np.ndarray) -> Array:
+    """The given rows of a block [k, m]: the block itself, not a copy, if these are all of them."""
+    if len(rows) == block.shape[0]:
+        return block
+    return array_namespace(block).take(block, like(rows, block), axis=0)
+
+
+def float64(x: Array) -> Array:
+    """A float64 copy of `x`, where sums and differences are taken."""
+    xp = array_namespace(x)
+    return xp.astype(x, xp.float64)
+
+
+def all_finite(x: Array) -> bool:
+    """Whether every value of the vector `x` [d] is finite."""
+    xp = array_namespace(x)
+    return all(bool(xp.all(xp.isfinite(x[cols]))) for cols in blocks(x.shape[0]))
+
+
+def finite_rows(clients: Array) -> Array:
+    """bool [k]: which models of the stack [k, d] hold finite values only."""
+    xp = array_namespace(clients)
+    k, d = clients.shape
+    finite = xp.ones(k, dtype=xp.bool, device=array_api_compat.device(clients))
+    for cols in blocks(d):
+        finite = finite & xp.all(xp.isfinite(clients[:, cols]), axis=1)
+    return finite
+
+
+def check_stack(who: str, clients: Array, previous: Array | None = None) -> None:
+    """Refuse anything but a floating stack [k, d] and, if given, a model [d] of the same dtype.
+
+    Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, naming `who`.
+    """
+    xp = array_namespace(clients)
+    if clients.dtype not in (xp.float32, xp.float64):
+        raise TypeError(f"{who} needs float32 or float64 clients, got {clients.dtype}")
+    if clients.ndim != 2 or 0 in clients.shape:
+        raise ValueError(
+            f"{who} needs clients of shape [k, d] with k, d >= 1, got {tuple(clients.shape)}"
+        )
+    if previous is None:
+        return
+    array_namespace(clients, previous)
+    if previous.dtype != clients.dtype:
+        raise TypeError(f"{who} needs previous of dtype {clients.dtype}, got {previous.dtype}")
+    if tuple(previous.shape) != (clients.shape[1],):
+        raise ValueError(
+            f"{who} needs previous of shape [{clients.shape[1]}], got {tuple(previous.shape)}"
+        )
+
+
+def check_finite(who: str, clients: Array) -> None:
+    """Refuse a stack with NaN or infinite values; the message names the rows."""
+    bad = np.flatnonzero(~to_host(finite_rows(clients)))
+    if bad.size:
+        raise ValueError(f"{who} needs finite models, got NaN or infinity in rows {bad.tolist()}")
+
+
+def check_int(who: str, name: str, value: Any) -> int:
+    """`value` as an int; TypeError unless it is an integer (bool is not)."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{who} needs an integer {name}, got {value!r}")
+    return int(value)

@@ -1,0 +1,339 @@
+"""Local model poisoning of Krum, trimmed mean and median (paper, section 3; Fang et al. 2020).
+
+Each attack gets the round as the devices trained it honestly, replaces the rows of the compromised
+ones and returns what the server then observes. Full knowledge: the attacker knows all k honest
+models. Partial knowledge: only those of its own c devices. Randomness is drawn on the host from the
+generator given, so that the same attack arises on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from pdrr.aggregators import (
+    check_beta,
+    check_c,
+    krum,
+    krum_scores,
+    median_beta,
+    pairwise_squared_distances,
+    sort_clients,
+    trimmed_mean_of_sorted,
+)
+from pdrr.arrays import (
+    Array,
+    array_namespace,
+    blocks,
+    check_finite,
+    float64,
+    like,
+    select,
+    to_host,
+)
+from pdrr.types import Crafted, Round
+
+KNOWLEDGE = ("full", "partial")
+SMALLEST_LAMBDA = 1e-9  # the attack on Krum fails below it (section 5.1)
+LAMBDA_WIDTH = 1e-3  # relative width at which the search for the largest lambda stops
+
+
+def krum_attack(
+    honest: Round,
+    byzantine: Array,
+    *,
+    knowledge: str,
+    rng: np.random.Generator,
+    epsilon: float = 1e-7,
+    noise: str = "coordinate",
+) -> Crafted:
+    """Make Krum select a model that moves against the direction of the honest round.
+
+    The first compromised device sends w'_1 = w_p - lambda * s with the largest lambda for which
+    Krum selects it in the attacker's simulation; the other c - 1 send near copies of it, which
+    make it look well supported.
+
+    Parameters
+    ----------
+    honest : Round
+        All k models as trained.
+    byzantine : bool array [k]
+        The c compromised clients.
+    knowledge : {"full", "partial"}
+        Full: s = Sgn(Krum(all honest) - w_p), simulated with c copies against the k - c benign
+        models, eq. (3). Partial: s from the mean of the attacker's own models, simulated with one
+        copy against these, eq. (5); while no lambda is found, another copy is added, up to c.
+    rng : numpy.random.Generator
+    epsilon : float >= 0
+        How far the other c - 1 models lie from w'_1.
+    noise : {"coordinate", "ball"}
+        Uniform in (-epsilon, epsilon) per coordinate, or uniform in the L2 ball of that radius.
+
+    Returns
+    -------
+    Crafted
+        With detail ``lambda`` (0 if the attack failed), ``copies`` (malicious models in the last
+        simulation) and ``bound`` (the first lambda tried, eq. (4)). On failure the compromised
+        devices send their honest models.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Full knowledge needs k >= c + 3, partial knowledge c >= 3.
+
+    References
+    ----------
+    Lu et al. 2022, section 3.1; Fang et al., USENIX Security 2020.
+    """
+    attackers, benign = _check("krum_attack", honest, byzantine, knowledge)
+    k, c = honest.k, len(attackers)
+    if not (np.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"krum_attack needs a finite epsilon >= 0, got {epsilon}")
+    if noise not in ("coordinate", "ball"):
+        raise ValueError(f"krum_attack needs noise 'coordinate' or 'ball', got {noise!r}")
+    if knowledge == "full":
+        check_c("krum_attack with full knowledge", k, c)
+        selected = krum(honest.clients, c=c, previous=honest.previous)
+        direction = _direction(honest, lambda cols: float64(selected[cols]))
+        known, copies = benign, [c]
+    else:
+        if c < 3:
+            raise ValueError(f"krum_attack with partial knowledge needs c >= 3, got c={c}")
+        direction = _mean_direction(honest, attackers)
+        known, copies = attackers, list(range(1, c + 1))
+
+    search = _KrumSimulation(honest, known, direction)
+    for m in copies:
+        bound = search.bound(m)
+        found = search.largest_lambda(m, bound)
+        if found:
+            break
+    detail = {"lambda": found, "copies": m, "bound": bound}
+    if not found:
+        return Crafted(observed=honest, succeeded=False, detail=detail)
+
+    xp = array_namespace(honest.clients)
+    first = xp.astype(float64(honest.previous) - found * float64(direction), honest.clients.dtype)
+
+    def model(index: int) -> Array:
+        if index == 0:
+            return first
+        if noise == "coordinate":
+            offset = rng.uniform(-epsilon, epsilon, size=honest.d)
+        else:
+            offset = rng.standard_normal(honest.d)
+            offset *= epsilon * rng.uniform() ** (1 / honest.d) / np.linalg.norm(offset)
+        return xp.astype(float64(first) + like(offset, first), first.dtype)
+
+    return Crafted(_replace_rows(honest, attackers, model), succeeded=True, detail=detail)
+
+
+def trimmed_mean_attack(
+    honest: Round,
+    byzantine: Array,
+    *,
+    knowledge: str,
+    rng: np.random.Generator,
+    beta: int,
+    b: float = 1.05,
+) -> Crafted:
+    """Put c values beyond all benign ones, on the side against the direction of each coordinate.
+
+    Parameters
+    ----------
+    honest : Round
+        All k models as trained.
+    byzantine : bool array [k]
+        The c compromised clients.
+    knowledge : {"full", "partial"}
+        Full: s from the trimmed mean of all honest models; values are drawn between the benign
+        extreme and b times it (or a b-th of it, whichever lies outside). Partial: s, mean mu and
+        standard deviation sigma from the attacker's own models; values are drawn 3 to 4 sigma
+        from mu. Where s is 0 they keep the value of w_p.
+    rng : numpy.random.Generator
+    beta : int
+        What the server trims per side (the attacker knows the rule).
+    b : float > 1
+        How far outside, full knowledge only. It acts on weights, not on updates.
+
+    Returns
+    -------
+    Crafted
+        Always succeeded; detail ``moved``, the number of coordinates with s != 0.
+
+    References
+    ----------
+    Lu et al. 2022, section 3.2; Fang et al., USENIX Security 2020.
+    """
+    check_beta("trimmed_mean_attack", honest.k, beta)
+    return _extremes("trimmed_mean_attack", honest, byzantine, knowledge, rng, beta, b)
+
+
+def median_attack(
+    honest: Round,
+    byzantine: Array,
+    *,
+    knowledge: str,
+    rng: np.random.Generator,
+    b: float = 1.05,
+) -> Crafted:
+    """The attack on the trimmed mean, with the direction of the median (section 3.3).
+
+    Parameters, returns and errors as in `trimmed_mean_attack`, without beta.
+    """
+    beta = median_beta(honest.k)
+    return _extremes("median_attack", honest, byzantine, knowledge, rng, beta, b)
+
+
+ATTACKS: dict[str, Callable[..., Crafted]] = {
+    "krum": krum_attack,
+    "trimmed_mean": trimmed_mean_attack,
+    "median": median_attack,
+}
+
+
+class _KrumSimulation:
+    """Krum as the attacker computes it: m copies of w_p - lambda * s among its n - m known models.
+
+    With b_i = w_i - w_p the distance to a known model is
+    |b_i + lambda s|^2 = |b_i|^2 + 2 lambda b_i.s + lambda^2 |s|_0, so that the search over
+    lambda touches no vector of length d.
+    """
+
+    def __init__(self, honest: Round, known: np.ndarray, direction: Array) -> None:
+        self.between = pairwise_squared_distances(honest.clients, honest.previous, known)
+        self.norms, self.products = np.zeros(len(known)), np.zeros(len(known))
+        self.moved = 0
+        xp = array_namespace(honest.clients)
+        for cols in blocks(honest.d):
+            s = float64(direction[cols])
+            x = float64(select(honest.clients[:, cols], known)) - float64(honest.previous[cols])
+            self.norms += to_host(xp.sum(x * x, axis=1))
+            self.products += to_host(xp.sum(x * s, axis=1))
+            self.moved += int(xp.count_nonzero(s))
+
+    def bound(self, m: int) -> float:
+        """The upper bound of lambda, eq. (4), with |s|_0 for d; 0 if nothing moved."""
+        if not self.moved:
+            return 0.0
+        known = len(self.norms)
+        nearest = krum_scores(self.between, neighbours=known - 2).min()
+        # k - 2c - 1 for n = known + m models; it has no meaning unless positive
+        spread = nearest / (max(1, known - m - 1) * self.moved)
+        return float(np.sqrt(spread) + np.sqrt(self.norms.max() / self.moved))
+
+    def accepts(self, m: int, lam: float) -> bool:
+        """Whether Krum selects one of m copies at this lambda."""
+        n = len(self.norms) + m
+        distances = np.zeros((n, n))
+        to_copy = self.norms + 2 * lam * self.products + lam**2 * self.moved
+        distances[:m, m:] = np.maximum(to_copy, 0)
+        distances[m:, :m] = distances[:m, m:].T
+        distances[m:, m:] = self.between
+        return int(np.argmin(krum_scores(distances, neighbours=n - m - 2))) < m
+
+    def largest_lambda(self, m: int, bound: float) -> float:
+        """Halve from the bound until accepted, then bisect; 0 if nothing above 1e-9 is."""
+        high, low = bound, bound
+        while low >= SMALLEST_LAMBDA and not self.accepts(m, low):
+            high, low = low, low / 2
+        if low < SMALLEST_LAMBDA:
+            return 0.0
+        while high - low > LAMBDA_WIDTH * low:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.accepts(m, middle) else (low, middle)
+        return low
+
+
+def _extremes(
+    who: str,
+    honest: Round,
+    byzantine: Array,
+    knowledge: str,
+    rng: np.random.Generator,
+    beta: int,
+    b: float,
+) -> Crafted:
+    attackers, benign = _check(who, honest, byzantine, knowledge)
+    if not (np.isfinite(b) and b > 1):
+        raise ValueError(f"{who} needs a finite b > 1, got {b}")
+    xp = array_namespace(honest.clients)
+    near, far = [], []  # the ends [d] of the intervals
+    moved = 0
+    for cols in blocks(honest.d):
+        previous = float64(honest.previous[cols])
+        x = honest.clients[:, cols]
+        if knowledge == "full":
+            s = xp.sign(trimmed_mean_of_sorted(sort_clients(float64(x) - previous), beta))
+            others = float64(select(x, benign))
+            top, bottom = xp.max(others, axis=0), xp.min(others, axis=0)
+            inner = xp.where(s < 0, top, bottom)
+            # outwards is away from zero or towards it, depending on the side zero lies
+            away = (s < 0) == (inner > 0)
+            outer = xp.where(away, b * inner, inner / b)
+        else:
+            own = float64(select(x, attackers))
+            s = xp.sign(xp.mean(own - previous, axis=0))
+            sigma = xp.std(own, axis=0)
+            inner = xp.mean(own, axis=0) - 3 * s * sigma
+            outer = inner - s * sigma
+        near.append(xp.where(s == 0, previous, inner))
+        far.append(xp.where(s == 0, previous, outer))
+        moved += int(xp.count_nonzero(s))
+    inner, width = xp.concat(near), xp.concat(far) - xp.concat(near)
+
+    def model(_: int) -> Array:
+        draw = like(rng.random(honest.d), honest.clients)
+        return xp.astype(inner + width * draw, honest.clients.dtype)
+
+    return Crafted(_replace_rows(honest, attackers, model), True, {"moved": moved})
+
+
+def _check(
+    who: str, honest: Round, byzantine: Array, knowledge: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the compromised and of the benign clients."""
+    mask = to_host(byzantine)
+    if mask.dtype != bool:
+        raise TypeError(f"{who} needs a bool array byzantine, got {mask.dtype}")
+    if mask.shape != (honest.k,) or mask.all() or not mask.any():
+        raise ValueError(
+            f"{who} needs byzantine of shape [{honest.k}] with both kinds of client,"
+            f" got shape {mask.shape} with {mask.sum()} compromised"
+        )
+    if knowledge not in KNOWLEDGE:
+        raise ValueError(f"{who} needs knowledge 'full' or 'partial', got {knowledge!r}")
+    check_finite(who, honest.clients)
+    return np.flatnonzero(mask), np.flatnonzero(~mask)
+
+
+def _direction(honest: Round, model: Callable[[slice], Array]) -> Array:
+    """Sgn(model - w_p) [d], in the dtype of the round."""
+    xp = array_namespace(honest.clients)
+    return xp.concat(
+        [
+            xp.astype(xp.sign(model(cols) - float64(honest.previous[cols])), honest.clients.dtype)
+            for cols in blocks(honest.d)
+        ]
+    )
+
+
+def _mean_direction(honest: Round, rows: np.ndarray) -> Array:
+    """Sgn(mean of the rows - w_p) [d]; differences first, so that equal values give 0."""
+    xp = array_namespace(honest.clients)
+    parts = []
+    for cols in blocks(honest.d):
+        x = float64(select(honest.clients[:, cols], rows)) - float64(honest.previous[cols])
+        parts.append(xp.astype(xp.sign(xp.mean(x, axis=0)), honest.clients.dtype))
+    return xp.concat(parts)
+
+
+def _replace_rows(honest: Round, attackers: np.ndarray, model: Callable[[int], Array]) -> Round:
+    """The round with row attackers[i] replaced by model(i), made one at a time."""
+    xp = array_namespace(honest.clients)
+    clients = xp.asarray(honest.clients, copy=True)
+    for index, row in enumerate(attackers):
+        clients[int(row), :] = model(index)
+    return replace(honest, clients=clients)

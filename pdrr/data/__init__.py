@@ -1,0 +1,92 @@
+"""Federated data sets: the embedded synthetic handwriting, and readers of real FEMNIST.
+
+Importing this package loads NumPy only; SciPy and Pillow are loaded when glyphs are drawn.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from pdrr.data.dataset import CLASSES, FederatedDataset
+
+__all__ = ["CLASSES", "FederatedDataset", "load"]
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    writers: int = 192,
+    seed: int = 0,
+    deduplicate: bool = False,
+) -> FederatedDataset:
+    """Load the data set that one setting names.
+
+    Parameters
+    ----------
+    source : str or path
+        ``"glyphs"`` for the embedded synthetic handwriting, an ``.npz`` file, or a folder of LEAF
+        JSON files.
+    writers : int
+        Number of clients. Of a larger data set, this many are chosen and kept in file order.
+    seed : int
+        Seeds the synthetic writers, the choice of writers and, where LEAF has made none, the
+        split into training and test images.
+    deduplicate : bool
+        Drop exact repeats of an image by the same writer (see `pdrr.data.leaf`). The synthetic
+        writers have none.
+
+    Returns
+    -------
+    FederatedDataset
+        With exactly `writers` clients.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the named file or folder does not exist.
+    ValueError
+        If `source` is none of these, is damaged, or has too few writers.
+    """
+    if writers < 1:
+        raise ValueError(f"load needs writers >= 1, got {writers}")
+    path = Path(source)
+    if os.fspath(source) == "glyphs":
+        from pdrr.data.glyphs import glyphs
+
+        return glyphs(writers, seed)
+    if path.suffix == ".npz":
+        from pdrr.data.npz import read_npz
+
+        data = read_npz(path, deduplicate=deduplicate)
+    elif path.is_dir() or (len(path.parts) > 1 and not path.suffix):
+        from pdrr.data.leaf import read_leaf
+
+        data = read_leaf(path, seed=seed, deduplicate=deduplicate)
+    else:
+        raise ValueError(
+            "load needs 'glyphs', a path ending in .npz or a folder of LEAF JSON, "
+            f"got {os.fspath(source)!r}"
+        )
+    return _choose(data, writers, seed)
+
+
+def _choose(data: FederatedDataset, writers: int, seed: int) -> FederatedDataset:
+    """Keep a seeded choice of `writers` clients, in their order."""
+    if len(data) < writers:
+        raise ValueError(f"{data.name}: needs {writers} writers, has {len(data)}")
+    if len(data) == writers:
+        return data
+    chosen = np.sort(np.random.default_rng(seed).choice(len(data), writers, replace=False))
+    rows = np.flatnonzero(np.isin(data.writer, chosen))
+    return FederatedDataset(
+        name=f"{data.name}, {writers} of {len(data)} writers",
+        synthetic=data.synthetic,
+        images=data.images[rows],
+        labels=data.labels[rows],
+        writer=np.searchsorted(chosen, data.writer[rows]),
+        writer_ids=tuple(data.writer_ids[i] for i in chosen),
+        test=data.test[rows],
+    )

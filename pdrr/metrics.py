@@ -1,0 +1,88 @@
+"""How good a detection is: false and missing alarms, and the range of thresholds that work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pdrr.arrays import Array, to_host
+
+
+def far(flagged: Array, byzantine: Array) -> float:
+    """False alarm rate: flagged benign models over benign models (paper, section 5.2).
+
+    Parameters
+    ----------
+    flagged, byzantine : bool arrays [k]
+        The verdict and the truth; at least one model must be benign.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes or dtypes do not fit, or no model is benign.
+    """
+    flagged, byzantine = _masks("far", flagged, byzantine)
+    if byzantine.all():
+        raise ValueError(f"far needs at least one benign model, got {byzantine.size} malicious")
+    return float(flagged[~byzantine].mean())
+
+
+def mar(flagged: Array, byzantine: Array) -> float:
+    """Missing alarm rate: unflagged malicious models over malicious models (section 5.2).
+
+    Parameters and errors as in `far`, with at least one malicious model.
+    """
+    flagged, byzantine = _masks("mar", flagged, byzantine)
+    if not byzantine.any():
+        raise ValueError(f"mar needs at least one malicious model, got {byzantine.size} benign")
+    return float((~flagged[byzantine]).mean())
+
+
+def q_range(scores: Array, byzantine: Array) -> tuple[float, float] | None:
+    """The thresholds q that detect without any error (paper, Fig. 11).
+
+    Parameters
+    ----------
+    scores : array [k] float
+        Suspicion, higher is more suspicious.
+    byzantine : bool array [k]
+        The truth; needs both kinds of model.
+
+    Returns
+    -------
+    (low, high) or None
+        ``score >= q`` has FAR = MAR = 0 for every low < q <= high, within [0, 1]; None if no
+        such q exists. The length high - low is the separation of the two kinds.
+    """
+    scores = to_host(scores)
+    _, byzantine = _masks("q_range", np.zeros(scores.shape, dtype=bool), byzantine)
+    if byzantine.all() or not byzantine.any():
+        raise ValueError(
+            f"q_range needs benign and malicious models, got {byzantine.sum()} malicious"
+            f" of {byzantine.size}"
+        )
+    if np.isnan(scores).any():
+        raise ValueError(f"q_range needs scores, got NaN for {np.flatnonzero(np.isnan(scores))}")
+    low = float(np.clip(scores[~byzantine].max(), 0, 1))
+    high = float(np.clip(scores[byzantine].min(), 0, 1))
+    return (low, high) if low < high else None
+
+
+def error_rate(predicted: Array, labels: Array) -> float:
+    """Share of wrong labels; two integer arrays [n], n >= 1."""
+    predicted, labels = to_host(predicted), to_host(labels)
+    if predicted.shape != labels.shape or predicted.ndim != 1 or not predicted.size:
+        raise ValueError(
+            f"error_rate needs two arrays [n], n >= 1, got {predicted.shape} and {labels.shape}"
+        )
+    return float((predicted != labels).mean())
+
+
+def _masks(who: str, flagged: Array, byzantine: Array) -> tuple[np.ndarray, np.ndarray]:
+    flagged, byzantine = to_host(flagged), to_host(byzantine)
+    if flagged.dtype != bool or byzantine.dtype != bool:
+        raise TypeError(f"{who} needs bool arrays, got {flagged.dtype} and {byzantine.dtype}")
+    if flagged.shape != byzantine.shape or flagged.ndim != 1 or not flagged.size:
+        raise ValueError(
+            f"{who} needs two arrays [k] of one length, got {flagged.shape} and {byzantine.shape}"
+        )
+    return flagged, byzantine

@@ -1,0 +1,149 @@
+"""Tidy results with their provenance: how they are made, kept and read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pdrr.config import Settings
+from pdrr.data import FederatedDataset
+from pdrr.store import atomic
+
+VERSIONS = ("pdrr", "numpy", "scipy", "pandas", "keras", "tensorflow")
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """A tidy table and where it comes from.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per observation, the varying parameters in its first columns.
+    runs : DataFrame
+        One row per run: parameters, measures, seconds.
+    provenance : mapping
+        Profile, settings, data set and hash, versions, device, seconds, commit.
+    """
+
+    table: pd.DataFrame
+    runs: pd.DataFrame
+    provenance: Mapping[str, Any]
+
+    @property
+    def caption(self) -> str:
+        """What the results were computed on, in one line; never mixes synthetic and real."""
+        p = self.provenance
+        kind = "synthetic" if p["synthetic"] else "real"
+        seeds = self.runs["seed"].unique().tolist()
+        named = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+        return f"{p['data']} ({kind} data), d = {p['d']:,}, {named}"
+
+    def where(self, **values: Any) -> Records:
+        """The part with the given values in the columns of both tables."""
+        table, runs = self.table, self.runs
+        for name, value in values.items():
+            table, runs = table[table[name] == value], runs[runs[name] == value]
+        if table.empty:
+            raise ValueError(f"records have no run with {values}")
+        return Records(table, runs, self.provenance)
+
+    def save(self, folder: Path, stem: str) -> None:
+        """Write ``stem.csv`` (table) and ``stem.json`` (runs, provenance) into `folder`."""
+        with atomic(folder / f"{stem}.csv") as path:
+            self.table.to_csv(path, index=False, float_format="%.9g")
+        content = {
+            "provenance": dict(self.provenance),
+            "runs": json.loads(self.runs.to_json(orient="records", double_precision=10)),
+        }
+        with atomic(folder / f"{stem}.json") as path:
+            path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, stem: str) -> Records:
+        """Read what `save` wrote; ValueError naming the file if it is missing or damaged."""
+        try:
+            content = json.loads((folder / f"{stem}.json").read_text("utf-8"))
+            table = pd.read_csv(folder / f"{stem}.csv")
+            return cls(table, pd.DataFrame(content["runs"]), content["provenance"])
+        except (OSError, KeyError, ValueError) as error:
+            raise ValueError(f"cannot read the records {folder / stem}.*: {error}") from error
+
+    @classmethod
+    def concat(cls, parts: Iterable[Records]) -> Records:
+        """Several runs of one experiment as one; the provenance tells all seeds and the total."""
+        parts = list(parts)
+        last = parts[-1].provenance
+        seconds = sum(p.provenance["seconds"] for p in parts)
+        return cls(
+            pd.concat([p.table for p in parts], ignore_index=True),
+            pd.concat([p.runs for p in parts], ignore_index=True),
+            {**last, "seconds": seconds},
+        )
+
+
+def provenance(
+    settings: Settings, dataset: FederatedDataset, d: int, seconds: float
+) -> dict[str, Any]:
+    """Everything somebody needs who wants the same numbers, and what they cost here."""
+    values = settings.as_dict()
+    values["data"]["source"] = Path(settings.data.source).name  # not where it lay on this machine
+    return {
+        "profile": settings.profile,
+        "data": dataset.name,
+        "synthetic": dataset.synthetic,
+        "sha256": dataset.sha256,
+        "d": d,
+        "settings": values,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in VERSIONS},
+        },
+        "device": device(),
+        "seconds": round(seconds, 2),
+        "peak_memory_gib": round(peak_memory() / 2**30, 2),
+        "commit": commit(),
+        "date": date.today().isoformat(),
+    }
+
+
+def device() -> str:
+    """Processor and cores this process may use."""
+    name, cores = platform.processor() or platform.machine(), os.cpu_count()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        models = [x.partition(":")[2].strip() for x in lines if x.startswith("model name")]
+        name, cores = next(iter(models), name), len(os.sched_getaffinity(0))
+    return f"{name}, {cores} cores"
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes (with mapped files' pages)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts in bytes
+
+
+def commit() -> str:
+    """The package's git commit, "-dirty" if pdrr/ differs from it; "unknown" outside a clone."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    if not head:
+        return "unknown"
+    return f"{head}-dirty" if git("status", "--porcelain", "--", str(here)) else head

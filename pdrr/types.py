@@ -1,0 +1,107 @@
+"""What travels between aggregators, attacks and defences: rounds, crafted rounds, detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pdrr.arrays import Array, all_finite, array_namespace, check_stack
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What the server sees in one communication round, and nothing else.
+
+    Who is compromised is deliberately not a field: a detector that only receives a `Round`
+    cannot read the answer.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 (or float64)
+        The k flattened local models w_i, one a row; may be a memory map. Rows may hold NaN or
+        infinities: a server has to live with what it receives.
+    previous : array [d], of the dtype and namespace of `clients`
+        The previous global model w_p, which the server sent at the start of the round.
+    number : int >= 1
+        The communication round.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where shapes, dtypes or the number do not fit, or `previous` is not finite.
+    """
+
+    clients: Array
+    previous: Array
+    number: int = 1
+
+    def __post_init__(self) -> None:
+        check_stack("Round", self.clients, self.previous)
+        if isinstance(self.number, bool) or not isinstance(self.number, int):
+            raise TypeError(f"Round needs an integer number, got {self.number!r}")
+        if self.number < 1:
+            raise ValueError(f"Round needs number >= 1, got {self.number}")
+        if not all_finite(self.previous):
+            raise ValueError("Round needs a finite previous model, got NaN or infinite values")
+
+    @property
+    def k(self) -> int:
+        """Number of clients."""
+        return int(self.clients.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Number of parameters."""
+        return int(self.clients.shape[1])
+
+    @property
+    def updates(self) -> Array:
+        """clients - previous, array [k, d]: a new array as large as `clients` at every call."""
+        xp = array_namespace(self.clients)
+        return self.clients - xp.expand_dims(self.previous, axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Crafted:
+    """A round after an attack.
+
+    Attributes
+    ----------
+    observed : Round
+        What the server receives: the compromised rows replaced, the benign rows bit for bit.
+    succeeded : bool
+        Whether the attacker found what it looked for (for Krum: a positive lambda, in its own
+        simulation). Where it did not, the compromised clients sent their honest models.
+    detail : mapping
+        Numbers of the attack, named by its docstring.
+    """
+
+    observed: Round
+    succeeded: bool
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """The verdict of a detector on one round. All arrays are in the namespace of the round.
+
+    Attributes
+    ----------
+    statistic : array [k] float64
+        The scheme's own quantity; NaN for a model that is not finite.
+    scores : array [k] float64
+        Suspicion, higher is more suspicious; 1 for a model that is not finite.
+    flagged : array [k] bool
+        The models declared malicious.
+    pre_aggregate : array [d]
+        The pre-aggregated model w_pag.
+    notes : tuple of str
+        What a reader of the verdict has to know: non-finite models, nothing left to aggregate.
+    """
+
+    statistic: Array
+    scores: Array
+    flagged: Array
+    pre_aggregate: Array
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,122 @@
+"""False alarms, missed alarms, and the range of thresholds that make neither."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdrr import far, mar, q_range
+
+ATTACKERS = np.array([True, True, False, False, False])
+
+
+@pytest.mark.parametrize(
+    ("flagged", "false_alarms", "missed"),
+    [
+        ([1, 1, 0, 0, 0], 0.0, 0.0),
+        ([0, 0, 1, 1, 1], 1.0, 1.0),
+        ([1, 0, 1, 0, 0], 1 / 3, 1 / 2),
+        ([0, 0, 0, 0, 0], 0.0, 1.0),
+        ([1, 1, 1, 1, 1], 1.0, 0.0),
+        ([1, 1, 0, 1, 1], 2 / 3, 0.0),
+    ],
+)
+def test_far_is_of_the_benign_and_mar_of_the_malicious(flagged, false_alarms, missed):
+    flagged = np.array(flagged, dtype=bool)
+    assert far(flagged, ATTACKERS) == pytest.approx(false_alarms, abs=0)
+    assert mar(flagged, ATTACKERS) == pytest.approx(missed, abs=0)
+
+
+def test_a_detector_that_flags_c_models_at_random_has_the_paper_s_chance_level():
+    # 20 of 50 flagged without looking: on average .40 false and .60 missed alarms. With the number
+    # flagged fixed, one rate gives the other: 30 FAR = 20 MAR.
+    byzantine = np.arange(50) < 20
+    flagged = np.random.default_rng(0).permutation(byzantine)
+    assert 30 * far(flagged, byzantine) == pytest.approx(20 * mar(flagged, byzantine))
+    draws = [np.random.default_rng(seed).permutation(byzantine) for seed in range(400)]
+    assert np.mean([far(draw, byzantine) for draw in draws]) == pytest.approx(0.4, abs=0.02)
+    assert np.mean([mar(draw, byzantine) for draw in draws]) == pytest.approx(0.6, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([1.0, 0.9, 0.1, 0.3, 0.2], (0.3, 0.9)),
+        ([1.0, 1.0, 0.0, 0.0, 0.0], (0.0, 1.0)),
+        ([1.0, 0.9, -0.5, -0.2, -0.3], (0.0, 0.9)),  # a negative correlation: clipped
+        ([1.0, 0.3, 0.3, 0.2, 0.1], None),  # equal scores cannot be told apart
+        ([1.0, 0.2, 0.3, 0.1, 0.1], None),
+        ([0.3, 0.2, 0.9, 1.0, 0.8], None),  # the wrong way round
+        ([-0.1, -0.2, -0.5, -0.6, -0.7], None),  # a threshold below 0 is not in [0, 1]
+    ],
+)
+def test_q_range_by_hand(scores, expected):
+    assert q_range(np.array(scores), ATTACKERS) == expected
+
+
+@st.composite
+def labelled_scores(draw):
+    """Scores in steps of 1/8, so that ties are common, and at least one model of each kind."""
+    byzantine = np.array([True, False, *draw(st.lists(st.booleans(), max_size=8))])
+    eighths = draw(st.lists(st.integers(-8, 8), min_size=len(byzantine), max_size=len(byzantine)))
+    return np.array(eighths) / 8, byzantine
+
+
+@given(labelled_scores())
+def test_q_range_holds_exactly_the_thresholds_that_detect_without_error(case):
+    scores, byzantine = case
+    thresholds = np.arange(1, 33) / 32
+    flawless = [
+        q for q in thresholds if far(scores >= q, byzantine) == mar(scores >= q, byzantine) == 0
+    ]
+    found = q_range(scores, byzantine)
+    inside = [] if found is None else [q for q in thresholds if found[0] < q <= found[1]]
+    assert inside == flawless
+    assert found is None or 0 <= found[0] < found[1] <= 1
+
+
+def test_plain_python_numbers_come_back():
+    flagged = np.array([True, False, True, False, False])
+    scores = np.array([1.0, 0.9, 0.1, 0.3, 0.2], dtype=np.float32)
+    low, high = q_range(scores, ATTACKERS)
+    for number in (far(flagged, ATTACKERS), mar(flagged, ATTACKERS), low, high):
+        assert type(number) is float
+
+
+def test_every_array_library_gives_the_same_numbers(xp):
+    flagged = xp.asarray(np.array([True, False, True, False, False]))
+    scores = xp.asarray(np.array([1.0, 0.9, 0.1, 0.3, 0.2]))
+    byzantine = xp.asarray(ATTACKERS)
+    assert far(flagged, byzantine) == pytest.approx(1 / 3)
+    assert mar(flagged, byzantine) == 0.5
+    assert q_range(scores, byzantine) == (0.3, 0.9)
+
+
+NOBODY, EVERYBODY = np.zeros(5, dtype=bool), np.ones(5, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: far(NOBODY, EVERYBODY),
+        lambda: mar(NOBODY, NOBODY),
+        lambda: q_range(np.zeros(5), EVERYBODY),
+        lambda: q_range(np.zeros(5), NOBODY),
+        lambda: far(NOBODY[:4], ATTACKERS),
+        lambda: mar(NOBODY[:4], ATTACKERS),
+        lambda: q_range(np.zeros(4), ATTACKERS),
+    ],
+    ids=[
+        "far: no benign",
+        "mar: no malicious",
+        "q_range: no benign",
+        "q_range: no malicious",
+        "far: lengths differ",
+        "mar: lengths differ",
+        "q_range: lengths differ",
+    ],
+)
+def test_undefined_rates_are_refused(call):
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
