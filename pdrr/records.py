@@ -20,6 +20,7 @@ from pdrr.config import Settings
 from pdrr.data import FederatedDataset
 from pdrr.store import atomic
 
+RECORDED = Path("book/records")  # from the top folder of the repository
 VERSIONS = ("pdrr", "numpy", "scipy", "pandas", "keras", "tensorflow")
 
 
@@ -147,3 +148,8 @@ def commit() -> str:
     if not head:
         return "unknown"
     return f"{head}-dirty" if git("status", "--porcelain", "--", str(here)) else head
+
+
+def recorded(stem: str, profile: str = "paper") -> Records:
+    """The committed results of a full run, from ``book/records/<profile>``."""
+    return Records.load(RECORDED / profile, stem)

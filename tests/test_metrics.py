@@ -117,6 +117,6 @@ NOBODY, EVERYBODY = np.zeros(5, dtype=bool), np.ones(5, dtype=bool)
     ],
 )
 def test_undefined_rates_are_refused(call):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"\b(far|mar|q_range) needs") as caught:
         call()
     assert "\n" not in str(caught.value)

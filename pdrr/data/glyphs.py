@@ -213,7 +213,7 @@ class _Atlas:
     cell: int  # side of a padded cell
     distance: npt.NDArray[np.float32]  # [fonts * 62 * cell, cell], signed, positive outside ink
     outline: Floats  # [fonts * 62, 32, 2] extreme points (y, x) from the centre of the cell
-    stroke: Floats  # [fonts * 62] mean stroke width of the font
+    stroke: Floats  # [fonts * 62] mean width
     digit_height: Floats  # [fonts]
 
 
@@ -271,12 +271,11 @@ def _measure(ink: Floats, fonts: int) -> _Atlas:
         # Across a band of width w the depth is w / 4 on average.
         stroke.append(-4 * cell_distance[cell_dark].mean(dtype=np.float64))
         height.append(np.ptp(points[:, 0]) + 1)
-    by_font = np.array(stroke).reshape(fonts, -1).mean(axis=1)
     return _Atlas(
         fonts=fonts,
         cell=cell,
         distance=distance.reshape(-1, cell),
         outline=np.stack(outline).astype(np.float64),
-        stroke=np.repeat(by_font, len(CLASSES)),
+        stroke=np.array(stroke),
         digit_height=np.array(height, dtype=np.float64).reshape(fonts, -1)[:, :10].mean(axis=1),
     )

@@ -114,9 +114,11 @@ def _read_users(file: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 f"{file}: user {user} needs x [{size}, 784] and y [{size}], "
                 f"got {list(x.shape)} and {list(y.shape)}"
             )
-        if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= len(CLASSES):
+        if y.dtype.kind not in "iu":
+            raise ValueError(f"{file}: user {user} needs integer labels, got {y.dtype}")
+        if y.min() < 0 or y.max() >= len(CLASSES):
             raise ValueError(
-                f"{file}: user {user} needs integer labels 0 to 61, got {y.min()} to {y.max()}"
+                f"{file}: user {user} needs labels 0 to 61, got {y.min()} to {y.max()}"
             )
         if not ((x >= 0) & (x <= 1)).all():
             raise ValueError(

@@ -75,10 +75,11 @@ def read_npz(path: str | Path, *, deduplicate: bool = False) -> FederatedDataset
 
 
 def _arrays(path: Path) -> list[np.ndarray]:
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("needs an .npz archive, got a single array")
-    with archive:
+    # Opened here: np.load leaves a file open that turns out not to be an archive.
+    with path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("needs an .npz archive, got a single array")
         missing = [key for key in _KEYS if key not in archive.files]
         if missing:
             raise ValueError(f"needs the arrays {', '.join(_KEYS)}, lacks {', '.join(missing)}")

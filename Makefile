@@ -1,0 +1,96 @@
+# Everything runs in .venv, which is made from requirements.lock when needed.
+#   PROFILE  smoke, quick or paper
+#   DATA     glyphs (embedded), a FEMNIST .npz file or a LEAF folder
+#   ARGS     parameters of one notebook: make fig04 ARGS="-p c 15"
+
+PROFILE ?= quick
+DATA    ?= glyphs
+ARGS    ?=
+PYTHON  ?= python3
+
+export PDRR_CACHE ?= $(CURDIR)/build/cache
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+READY   := .venv/.ready
+RUN     := .venv/bin/python -m pdrr
+STEMS   := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
+SITE    := build/site/_build/html
+
+# notebooks of the paper's sections
+sec2 := fig01
+sec3 := fig02 fig03
+sec4 := fig04 fig05 fig06 fig07
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help book test lint format check record pages lock data clean $(STEMS) sec2 sec3 sec4 force
+
+help: ## this list
+	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
+	@echo
+	@awk -F ':.*## ' '/^[a-z$$][^=]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "one figure:  $(filter fig%,$(STEMS))"
+
+book: $(SITE)/index.html ## execute the notebooks and build the book
+	@echo "The book is at file://$(CURDIR)/$<"
+
+test: $(READY) ## run the tests
+	.venv/bin/python -m pytest -q $(ARGS)
+
+lint: $(READY) ## formatting, style and types
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+format: $(READY) ## format the sources
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+check: $(READY) ## recorded results against the paper's claims
+	@$(RUN) check
+
+bench: $(READY) ## time the aggregators and PDRR beside one pass over the models
+	.venv/bin/python benchmarks/passes.py $(ARGS)
+
+record: $(READY) ## run the recorded experiments: make record PROFILE=paper DATA=path
+	$(RUN) record --profile $(PROFILE) --data $(DATA) $(ARGS)
+
+sec2 sec3 sec4: ## the notebooks of one section of the paper
+	@$(MAKE) --no-print-directory $($@)
+
+$(STEMS): $(READY)
+	@$(RUN) run $@ --profile $(PROFILE) --data $(DATA) $(ARGS)
+
+data: $(READY) ## what the chosen data set holds
+	@$(RUN) data --profile $(PROFILE) --data $(DATA)
+
+pages: $(SITE)/index.html ## check the built pages in a headless browser
+	.venv/bin/python -m pip install -q playwright
+	.venv/bin/python -m pytest -q tests/test_pages.py
+
+lock: ## resolve pyproject.toml anew into requirements.lock
+	$(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv
+	build/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
+	  --extra experiments --extra docs --extra test pyproject.toml -o requirements.lock
+
+clean: ## remove what was built; the cache of trained rounds stays
+	rm -rf build/book build/site build/runs build/pages
+
+# the environment
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; \
+	  sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else f"needs Python 3.11 to 3.13, got {v[0]}.{v[1]}")'
+	@echo "installing into .venv (about 2 minutes)"
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install -q --no-deps -e .
+	@touch $@
+
+# the book: executed notebooks, staged with the chapters, built as a whole
+
+PAGES   := $(STEMS:%=build/pages/$(PROFILE)/%.ipynb)
+SOURCES := $(shell find pdrr -name '*.py' -o -name '*.yaml' -o -name 'glyphs.png')
+CHAPTERS := $(shell find book -type f)

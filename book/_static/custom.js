@@ -1,0 +1,21 @@
+// What the theme leaves undone for people who use a keyboard or a screen reader.
+document.addEventListener("DOMContentLoaded", () => {
+  const each = (selector, change) => document.querySelectorAll(selector).forEach(change);
+  // the label hides the visible words "Show code cell source"
+  each("details.hide > summary[aria-label]", e => e.removeAttribute("aria-label"));
+  // roles that ARIA no longer knows, or allows only inside others
+  each(".citation-list [role=doc-backlink]", e => e.removeAttribute("role"));
+  each(".citation-list > [role=doc-biblioentry]", e => e.setAttribute("role", "listitem"));
+  // header cells: an empty one is no header, and a style's first column names its row
+  each(".cell_output thead th", e => {
+    if (!e.textContent.trim()) e.outerHTML = e.outerHTML.replace(/^<th/, "<td").replace(/th>$/, "td>");
+  });
+  each("table.dataframe tbody th:first-child", e => e.setAttribute("scope", "row"));
+  each(".sidebar-primary-items__start", e => { e.setAttribute("role", "region"); e.setAttribute("aria-label", "Book"); });
+  each(".search-button-field", e => e.removeAttribute("aria-label"));
+  // what scrolls sideways must be reachable with the keyboard
+  const scrolling = ".tag_wide-figure .cell_output, figure.wide, .output.text_html, .pdrr-scroll, .pst-scrollable-table-container, div.math, pre";
+  const reach = () => each(scrolling, e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; });
+  addEventListener("load", reach);
+  addEventListener("resize", reach);
+});

@@ -1,0 +1,5 @@
+"""``python -m pdrr``."""
+
+from pdrr.cli import main
+
+main()

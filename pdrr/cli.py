@@ -1,0 +1,146 @@
+"""Command line: ``python -m pdrr`` or ``pdrr``; the Makefile calls the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pdrr import __version__, config
+
+NOTEBOOKS = Path("notebooks")
+
+
+profile_option = click.option(
+    "--profile",
+    default="quick",
+    show_default=True,
+    help=f"What to run: {', '.join(config.PROFILES)}.",
+)
+data_option = click.option(
+    "--data",
+    "source",
+    default="glyphs",
+    show_default=True,
+    help="'glyphs' (embedded synthetic handwriting), a FEMNIST .npz file or a LEAF folder.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def cli() -> None:
+    """Defence against local model poisoning of Byzantine-robust federated learning.
+
+    Re-runs the figures of Lu, Li, Chen, Ma (2022). Run from the repository's top folder.
+    """
+
+
+@cli.command()
+@click.argument("stem")
+@profile_option
+@data_option
+@click.option(
+    "-p",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter of the notebook, such as -p c 15. May be repeated.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for results.  [build/runs/PROFILE]"
+)
+def run(
+    stem: str,
+    profile: str,
+    source: str,
+    parameters: tuple[tuple[str, str], ...],
+    out: Path | None,
+) -> None:
+    """Execute the notebook STEM (fig04, say) with your parameters.
+
+    Prints the tables and writes the executed notebook, an HTML page and the figures.
+    """
+    from pdrr import notebooks
+
+    path = notebooks.find(NOTEBOOKS, stem)
+    values = notebooks.parse(path, {"profile": profile, "data": source}, parameters)
+    name = "-".join([stem, *(f"{key}={value}" for key, value in parameters)])
+    notebooks.prepare(path, values)
+    target = notebooks.execute(path, values, (out or Path("build/runs") / profile) / name)
+    notebooks.report(target)
+
+
+@cli.command()
+@click.argument("stem")
+@profile_option
+@data_option
+@click.argument("target", type=click.Path(path_type=Path))
+def page(stem: str, profile: str, source: str, target: Path) -> None:
+    """Execute the notebook STEM as a page of the book, written to TARGET."""
+    from pdrr import notebooks
+
+    path = notebooks.find(NOTEBOOKS, stem)
+    values = notebooks.parse(path, {"profile": profile, "data": source}, ())
+    notebooks.prepare(path, values)
+    notebooks.execute(path, values, target.with_suffix(""))
+
+
+@cli.command()
+@click.argument("stems", nargs=-1)
+@profile_option
+@data_option
+@click.option(
+    "--seeds", default="1,2,3", show_default=True, help="Seeds to run, separated by commas."
+)
+@click.option("--out", type=click.Path(path_type=Path), default=RECORDED, show_default=True)
+def record(stems: tuple[str, ...], profile: str, source: str, seeds: str, out: Path) -> None:
+    """Run the recorded experiments (all, or STEMS) and write them to OUT/PROFILE."""
+    from pdrr import recordings
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError as error:
+        raise ValueError(f"--seeds needs whole numbers like 1,2,3, got {seeds!r}") from error
+    recordings.run(stems, profile, source, numbers, out / profile)
+
+
+@cli.command()
+@click.option("--records", type=click.Path(path_type=Path), default=RECORDED / "paper")
+def check(records: Path) -> None:
+    """Compare the recorded results with the paper's numbers, claim by claim."""
+    from pdrr import verdicts
+
+    click.echo(verdicts.table(records).to_string(index=False))
+
+
+@cli.command()
+@profile_option
+@data_option
+def settings(profile: str, source: str) -> None:
+    """Print the settings of a profile as YAML."""
+    import yaml
+
+    loaded = config.load(profile, {"data.source": source})
+    click.echo(yaml.safe_dump(loaded.as_dict(), sort_keys=False), nl=False)
+
+
+@cli.command(name="data")
+@profile_option
+@data_option
+def describe_data(profile: str, source: str) -> None:
+    """Load a data set and say what is in it."""
+    from pdrr import experiments
+
+    click.echo(experiments.dataset(config.load(profile, {"data.source": source})).summary())
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; bad input ends in one line on standard error and exit code 2."""
+    try:
+        return cli.main(args=arguments, standalone_mode=True)
+    except (ValueError, TypeError, OSError) as error:
+        click.echo(f"pdrr: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,192 @@
+"""One function per figure: records in, matplotlib figure out. Nothing is computed here.
+
+Colours mean the same everywhere: orange malicious, blue benign, as in the paper's figures.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, MultipleLocator
+
+from pdrr.records import Records
+
+BENIGN, MALICIOUS, GREEN = sns.color_palette("colorblind")[:3]
+RED = "#c1121f"
+PAGES = "."
+STYLE: dict[Any, Any] = {
+    "axes.grid.axis": "y",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "figure.dpi": 144,
+    "font.size": 10,
+    "legend.frameon": False,
+}
+
+
+def fig02(records: Records) -> Figure:
+    """First and second parameter of each model under the attack on Krum (Fig. 2)."""
+    table = records.table
+    run = records.runs.iloc[0]
+    marks = {
+        "benign": {"color": BENIGN, "marker": "o", "s": 36, "edgecolor": "white"},
+        "malicious": {"color": MALICIOUS, "marker": "o", "s": 60, "edgecolor": "white"},
+        "previous global": {"color": RED, "marker": "s", "s": 80, "edgecolor": "white"},
+        "next global": {"color": GREEN, "marker": "D", "s": 80, "edgecolor": "white"},
+        "next global, attacked": {"facecolor": "none", "edgecolor": "black", "s": 220},
+    }
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
+        figure = Figure(figsize=(9, 4.4), layout="constrained")
+        ax, zoom = figure.subplots(1, 2, width_ratios=[2, 1])
+        for model, style in marks.items():
+            points = table[table["model"] == model]
+            number = f" ({len(points)})" if len(points) > 1 else ""
+            ax.scatter(
+                points["first"], points["second"], label=model + number, zorder=3, lw=1, **style
+            )
+        ax.set(xlabel="first parameter", ylabel="second parameter")
+        ax.set_title(
+            f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}:"
+            f" λ = {run['lambda']:.2g}"
+        )
+        malicious = table[table["model"] == "malicious"][["first", "second"]]
+        away = (malicious - malicious.iloc[0]) / run["epsilon"]
+        zoom.scatter(away["first"], away["second"], zorder=3, lw=0.5, **marks["malicious"])
+        zoom.set(xlabel="first, from $w'_1$, in ε", ylabel="second, from $w'_1$, in ε")
+        zoom.set_title(f"the malicious models, ε = {run['epsilon']:g}")
+        for each in (ax, zoom):
+            each.grid(visible=True, color="#dddddd", zorder=0)
+            each.tick_params(axis="x", rotation=30)
+        figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def fig04(records: Records) -> Figure:
+    """Pearson correlation of each model's sign vector with the pre-aggregated one (Fig. 4)."""
+    return _client_bars(records, "correlation $\\rho_i$", EngFormatter(places=1))
+
+
+def fig05(records: Records) -> Figure:
+    """Trimmed values of each model, over all coordinates (Fig. 5)."""
+    return _client_bars(records, "trimmed values $n_i^c$, all coordinates", EngFormatter())
+
+
+def fig06(records: Records) -> Figure:
+    """Trimmed values of each model, without zero-change coordinates (Fig. 6)."""
+    return _client_bars(records, "trimmed values $n_i^c$", EngFormatter())
+
+
+def fig07(records: Records) -> Figure:
+    """Remained values of each model, without zero-change coordinates (Fig. 7)."""
+    return _client_bars(records, "remained values $n_i^r$", EngFormatter(), few_is_bad=True)
+
+
+def runs_table(records: Records) -> pd.DataFrame:
+    """What was run and what came out: a row per run, only the columns that say something."""
+    runs = records.runs
+    table = pd.DataFrame({"seed": runs["seed"], "knowledge": runs["knowledge"], "c": runs["c"]})
+    if runs["beta"].notna().any():
+        table["β"] = runs["beta"].astype(int)
+    if (runs["rule"] == "krum").all():
+        table["λ"] = [f"{x:.2g}" if x > 0 else "attack failed" for x in runs["lambda"]]
+    table["q"] = runs["q"]
+    table["FAR"] = runs["far"].map("{:.2f}".format)
+    table["MAR"] = runs["mar"].map("{:.2f}".format)
+    table["suitable q"] = [
+        "none" if np.isnan(low) else f"({low:.2f}, {high:.2f}]"
+        for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
+    ]
+    table["attack s"] = runs["attack_s"].map("{:.1f}".format)
+    table["detection s"] = runs["detection_s"].map("{:.1f}".format)
+    return table
+
+
+def provenance_table(records: Records) -> pd.DataFrame:
+    """Where the numbers of a page come from, as a two-column table."""
+    p = records.provenance
+    settings = p["settings"]
+    rows = {
+        "data": f"{p['data']} ({'synthetic' if p['synthetic'] else 'real'})",
+        "data SHA-256": p["sha256"][:16],
+        "profile": f"{p['profile']}, d = {p['d']:,}",
+        "training": ", ".join(f"{k} {v}" for k, v in settings["training"].items()),
+        "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
+        "device": p["device"],
+        "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
+        "commit, date": f"{p['commit']}, {p['date']}",
+    }
+    return pd.DataFrame({"provenance": rows.keys(), "": rows.values()})
+
+
+def _client_bars(
+    records: Records, ylabel: str, formatter: EngFormatter, few_is_bad: bool = False
+) -> Figure:
+    """The statistic of each client as bars, with the thresholds that separate the two kinds."""
+    table, run = records.table, records.runs.iloc[0]
+    if len(records.runs) != 1:
+        raise ValueError(f"a bar figure shows one run, got {len(records.runs)}: choose with where")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        ax = figure.subplots()
+        colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
+        ax.bar(table["client"], table["statistic"], color=colours, width=0.8, zorder=3)
+        top = table["statistic"].max()
+        low, high = float(run["q_low"]), float(run["q_high"])
+
+        def threshold(q: float) -> float:
+            """lambda_D of the paper's sections 4.1 to 4.3."""
+            return float((1 - q) * top if few_is_bad else q * top)
+
+        handles = [Patch(color=MALICIOUS, label="malicious"), Patch(color=BENIGN, label="benign")]
+        if np.isfinite(low):
+            ax.axhspan(threshold(low), threshold(high), color=GREEN, alpha=0.18, zorder=1, lw=0)
+            label = f"suitable q: ({low:.2f}, {high:.2f}]"
+            handles.append(Patch(color=GREEN, alpha=0.18, label=label))
+        line = ax.axhline(
+            threshold(run["q"]), color="black", lw=1, ls="--", zorder=4, label=f"q = {run['q']:g}"
+        )
+        _client_axis(ax, len(table))
+        ax.yaxis.set_major_formatter(formatter)
+        ax.set_ylabel(ylabel)
+        failed = "" if run["succeeded"] else " (the attack failed: honest models were sent)"
+        ax.set_title(
+            f"{run['knowledge']} knowledge, c = {run['c']}, round {run['round']}:"
+            f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{failed}"
+        )
+        figure.legend(handles=[*handles, line], loc="outside lower center", ncols=4)
+    return figure
+
+
+def _client_axis(ax: Axes, k: int) -> None:
+    ax.set(xlabel="client", xlim=(0.3, k + 0.7))
+    ax.xaxis.set_major_locator(MultipleLocator(5 if k >= 20 else 1))
+    ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
+
+
+def verdicts_html(table: pd.DataFrame) -> str:
+    """The table of `verdicts.table` as HTML: badges, and links to the figures' pages."""
+    colours = {"reproduced": "success", "partly": "warning", "not": "danger"}
+    shown = table.copy()
+    shown["verdict"] = [
+        f'<span class="sd-badge sd-bg-{colours[v]} sd-bg-text-{colours[v]}">{v}</span>'
+        for v in table["verdict"]
+    ]
+    shown["claim"] = [
+        f'<a href="{PAGES}/{stem}.html">{escape(text)}</a>'
+        for stem, text in zip(table["figure"], table["claim"], strict=True)
+    ]
+    for column in ("paper", "ours"):
+        shown[column] = table[column].map(escape)
+    return shown.drop(columns="figure").to_html(
+        index=False, escape=False, border=0, classes="table verdicts"
+    )

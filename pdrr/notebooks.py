@@ -1,0 +1,133 @@
+"""Running a notebook with other parameters: checked before, moved into place only on success."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from pdrr import experiments
+from pdrr.federation import Federation
+from pdrr.store import atomic
+
+
+def find(folder: Path, stem: str) -> Path:
+    """The notebook of a stem; ValueError listing what there is."""
+    path = folder / f"{stem}.ipynb"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.ipynb"))) or "none"
+        raise ValueError(f"no notebook {stem!r} in {folder}/, which has: {known}")
+    return path
+
+
+def parse(
+    notebook: Path, always: Mapping[str, str], given: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """Parameters of a notebook from the words of a command line.
+
+    Parameters
+    ----------
+    notebook : Path
+    always : mapping
+        Values set for every notebook; those it has no parameter for are left out.
+    given : sequence of (name, text)
+        What the user asked for.
+
+    Returns
+    -------
+    dict
+        The notebook's defaults with `always` and `given` put in, of the defaults' types.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not a parameter of the notebook, or a text that is not of its type.
+    """
+    known = papermill.inspect_notebook(str(notebook))
+    values = {name: ast.literal_eval(entry["default"]) for name, entry in known.items()}
+    values.update({name: value for name, value in always.items() if name in values})
+    for name, text in given:
+        if name not in values:
+            raise ValueError(
+                f"{notebook.stem} has no parameter {name!r}, it has: {', '.join(values)}"
+            )
+        values[name] = _convert(notebook.stem, name, text, type(values[name]))
+    return values
+
+
+def prepare(notebook: Path, values: Mapping[str, Any]) -> None:
+    """Train the rounds that a notebook needs, with a progress bar, before its kernel starts."""
+    rule = nbformat.read(notebook, as_version=4).metadata.get("pdrr", {}).get("rule")
+    if rule is None:
+        return
+    chosen = experiments.settings(
+        values["profile"], values["data"], values["seed"], c=values.get("c")
+    )
+    federation = Federation(chosen, experiments.dataset(chosen), rule)
+    next(federation.rounds([values.get("number", 1)]))
+
+
+def execute(notebook: Path, values: Mapping[str, Any], target: Path) -> Path:
+    """Run a notebook into ``target.ipynb``; a failure leaves the former result where it was."""
+    target = target.with_name(f"{target.name}.ipynb")
+    with atomic(target) as temporary:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(temporary),
+                parameters=dict(values),
+                kernel_name="python3",
+                progress_bar=sys.stderr.isatty(),
+                request_save_on_cell_execute=False,
+            )
+        except PapermillExecutionError as error:
+            message = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)
+            raise ValueError(
+                f"{notebook.stem}, cell {error.cell_index}: {error.ename}: {message}"
+            ) from error
+    return target
+
+
+def report(executed: Path) -> None:
+    """Print the tables of an executed notebook, and write its figures and an HTML page beside."""
+    from nbconvert import HTMLExporter
+
+    content = nbformat.read(executed, as_version=4)
+    written = [executed]
+    outputs = [out for cell in content.cells for out in cell.get("outputs", [])]
+    for out in outputs:
+        shown = out.get("data", {})
+        if "text/html" in shown and "text/plain" in shown:
+            click.echo(f"\n{shown['text/plain']}")
+        if "image/png" in shown:
+            picture = executed.with_name(f"{executed.stem}-{len(written)}.png")
+            with atomic(picture) as temporary:
+                temporary.write_bytes(base64.b64decode(shown["image/png"]))
+            written.append(picture)
+    html, _ = HTMLExporter(
+        exclude_input_prompt=True, exclude_output_prompt=True
+    ).from_notebook_node(content)
+    page = executed.with_suffix(".html")
+    with atomic(page) as temporary:
+        temporary.write_text(html, "utf-8")
+    click.echo("\n" + "\n".join(f"wrote {path}" for path in [*written, page]))
+
+
+def _convert(stem: str, name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{stem}: {name} needs true or false, got {text!r}")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(f"{stem}: {name} needs a {kind.__name__}, got {text!r}") from error
