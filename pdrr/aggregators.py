@@ -107,8 +107,8 @@ def krum(clients: Array, *, c: int, previous: Array | None = None) -> Array:
         Compromised models to tolerate; needs ``k >= c + 3``, since each model is judged by its
         ``k - c - 2`` nearest other models.
     previous : array [d], optional
-        The previous global model. Distances are taken between differences to it; without it,
-        between differences to the first model. The result is the same up to rounding.
+        The previous global model. Distances are then taken between the differences to it, which
+        loses fewer digits; the result is the same up to rounding.
 
     Returns
     -------
@@ -118,7 +118,8 @@ def krum(clients: Array, *, c: int, previous: Array | None = None) -> Array:
     ----------
     Lu et al. 2022, section 2.2.1; Blanchard et al., NIPS 2017.
     """
-    return clients[krum_index(clients, c=c, previous=previous), :]
+    row = clients[krum_index(clients, c=c, previous=previous), :]
+    return array_namespace(clients).asarray(row, copy=True)
 
 
 def krum_index(clients: Array, *, c: int, previous: Array | None = None) -> int:
@@ -230,7 +231,11 @@ def sort_clients(x: Array) -> Array:
 
 def trimmed_mean_of_sorted(x: Array, beta: int) -> Array:
     """Mean [m] float64 of the middle k - 2 * beta rows of a sorted block [k, m]."""
-    return array_namespace(x).mean(float64(x[beta : x.shape[0] - beta, :]), axis=0)
+    xp = array_namespace(x)
+    middle = float64(x[beta : x.shape[0] - beta, :])
+    smallest, largest = middle[0, :], middle[-1, :]
+    # of equal values exactly that value: a coordinate that nobody moved must not seem to move
+    return xp.where(smallest == largest, smallest, xp.mean(middle, axis=0))
 
 
 def kept_fraction(block: Array, beta: int, ordered: Array | None = None) -> Array:
@@ -281,34 +286,42 @@ def pairwise_squared_distances(
     Parameters
     ----------
     clients : array [k, d] float32 or float64, finite
+        One flattened local model per row.
     previous : array [d], optional
-        A point near the models; the first model by default.
+        A point near the models; 0 by default.
     rows : int array [n], optional
         The models to compare; all k by default.
 
     Returns
     -------
-    numpy array [n, n] float64 on the host, symmetric, zero diagonal.
+    numpy array [n, n] float64 on the host, symmetric, zero diagonal; infinite where it overflows.
     """
     xp = array_namespace(clients)
     rows = np.arange(clients.shape[0]) if rows is None else rows
     d = clients.shape[1]
-    origin = clients[int(rows[0]), :] if previous is None else previous
     gram = np.zeros((len(rows), len(rows)))
-    for cols in blocks(d):
-        x = float64(select(clients[:, cols], rows)) - float64(origin[cols])[None, :]
-        gram += to_host(x @ x.T)
-    norms = np.diag(gram)
-    squared = np.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0)
-
-    # the Gram matrix is exact to about 1e-15 of the norms: keep six digits of every distance
-    i, j = np.nonzero(np.triu(squared <= 1e-9 * (norms[:, None] + norms[None, :]), 1))
-    if i.size:
-        close = np.zeros(i.size)
+    with np.errstate(over="ignore", invalid="ignore"):
         for cols in blocks(d):
             x = float64(select(clients[:, cols], rows))
-            close += [float(xp.sum((x[a, :] - x[b, :]) ** 2)) for a, b in zip(i, j, strict=True)]
-        squared[i, j] = squared[j, i] = close
+            if previous is not None:
+                x = x - float64(previous[cols])[None, :]
+            gram += to_host(x @ x.T)
+        norms = np.diag(gram)
+        scale = norms[:, None] + norms[None, :]
+        squared = scale - 2 * gram
+        squared[~np.isfinite(squared)] = np.inf
+        squared = np.maximum(squared, 0)
+
+        # the Gram matrix is exact to about 1e-15 of the norms: keep six digits of every distance
+        close = np.isfinite(squared) & (squared <= 1e-9 * scale)
+        i, j = np.nonzero(np.triu(close, 1))
+        if i.size:
+            exact = np.zeros(i.size)
+            for cols in blocks(d):
+                x = float64(select(clients[:, cols], rows))
+                pairs = zip(i.tolist(), j.tolist(), strict=True)
+                exact += [float(xp.sum((x[a, :] - x[b, :]) ** 2)) for a, b in pairs]
+            squared[i, j] = squared[j, i] = exact
     np.fill_diagonal(squared, 0)
     return squared
 

@@ -36,11 +36,16 @@ def to_host(x: Array) -> np.ndarray:
     return np.asarray(x)
 
 
+def device(x: Array) -> Any:
+    """The device that `x` lies on."""
+    return array_api_compat.device(x)
+
+
 def like(x: np.ndarray, other: Array) -> Array:
     """The NumPy array `x` on the device and in the namespace of `other`."""
     if isinstance(other, np.ndarray):
         return x
-    return array_namespace(other).asarray(x, device=array_api_compat.device(other))
+    return array_namespace(other).asarray(x, device=device(other))
 
 
 def blocks(d: int) -> Iterator[slice]:
@@ -72,7 +77,7 @@ def finite_rows(clients: Array) -> Array:
     """bool [k]: which models of the stack [k, d] hold finite values only."""
     xp = array_namespace(clients)
     k, d = clients.shape
-    finite = xp.ones(k, dtype=xp.bool, device=array_api_compat.device(clients))
+    finite = xp.ones(k, dtype=xp.bool, device=device(clients))
     for cols in blocks(d):
         finite = finite & xp.all(xp.isfinite(clients[:, cols]), axis=1)
     return finite

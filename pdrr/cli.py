@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pdrr import __version__, config
+from pdrr.records import RECORDED
 
 NOTEBOOKS = Path("notebooks")
 

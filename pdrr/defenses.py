@@ -33,6 +33,7 @@ from pdrr.arrays import (
     array_namespace,
     blocks,
     check_int,
+    device,
     finite_rows,
     like,
     select,
@@ -155,7 +156,8 @@ class PDRR:
         reduced = self._reduced(observed.k, len(rows))
         if reduced is None:
             note = f"{len(rows)} models remain, too few for {self.rule}: previous model kept"
-            return observed.previous, replace(detection, notes=(*detection.notes, note))
+            kept = array_namespace(observed.previous).asarray(observed.previous, copy=True)
+            return kept, replace(detection, notes=(*detection.notes, note))
         if self.rule == "krum":
             return krum_of_rows(observed, rows, **reduced), detection
         clients, rule = observed.clients, AGGREGATORS[self.rule]
@@ -213,7 +215,9 @@ def krum_of_rows(observed: Round, rows: np.ndarray, *, c: int) -> Array:
     """Krum among the given rows of a round."""
     distances = pairwise_squared_distances(observed.clients, observed.previous, rows)
     best = np.argmin(krum_scores(distances, neighbours=len(rows) - c - 2))
-    return observed.clients[int(rows[best]), :]
+    return array_namespace(observed.clients).asarray(
+        observed.clients[int(rows[best]), :], copy=True
+    )
 
 
 def sign_correlation(observed: Round, rows: np.ndarray, pre_aggregate: Array) -> np.ndarray:
@@ -284,11 +288,11 @@ def count(
         x = select(observed.clients[:, cols], rows)
         ordered = sort_clients(x)
         part = xp.astype(trimmed_mean_of_sorted(ordered, beta), x.dtype)
-        kept = kept_fraction(x, beta, ordered)
+        counted = xp.ones(part.shape, dtype=xp.bool, device=device(part))
         if not zero_change:
-            moved = part != observed.previous[cols]
-            kept = kept[:, moved]
-        remained += to_host(xp.sum(kept, axis=1))
-        trimmed += to_host(xp.sum(1 - kept, axis=1))
+            counted = part != observed.previous[cols]
+        kept = kept_fraction(x, beta, ordered)
+        remained += to_host(xp.sum(xp.where(counted[None, :], kept, 0.0), axis=1))
+        trimmed += to_host(xp.sum(xp.where(counted[None, :], 1 - kept, 0.0), axis=1))
         parts.append(part)
     return xp.concat(parts), trimmed, remained

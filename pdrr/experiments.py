@@ -143,6 +143,7 @@ def detection(
         "q": detector.q,
         "succeeded": crafted.succeeded,
         "lambda": crafted.detail.get("lambda", np.nan),
+        "selected": _selected(crafted.observed, found.pre_aggregate, compromised),
         "far": far(found.flagged, compromised),
         "mar": mar(found.flagged, compromised),
         "q_low": low,
@@ -166,6 +167,14 @@ def detection(
     return Records(
         table, pd.DataFrame([run]), provenance(chosen, federation.dataset, honest.d, seconds)
     )
+
+
+def _selected(observed: Round, pre_aggregate: np.ndarray, compromised: np.ndarray) -> str:
+    """Whose model the rule selected: "malicious", "benign", or "" for a rule that averages."""
+    for model, bad in zip(observed.clients, compromised, strict=True):
+        if np.array_equal(model, pre_aggregate):
+            return "malicious" if bad else "benign"
+    return ""
 
 
 def first_parameters(

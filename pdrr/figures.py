@@ -98,7 +98,8 @@ def runs_table(records: Records) -> pd.DataFrame:
     if runs["beta"].notna().any():
         table["β"] = runs["beta"].astype(int)
     if (runs["rule"] == "krum").all():
-        table["λ"] = [f"{x:.2g}" if x > 0 else "attack failed" for x in runs["lambda"]]
+        table["λ"] = [f"{x:.2g}" if x > 0 else "none" for x in runs["lambda"]]
+        table["Krum selects"] = runs["selected"]
     table["q"] = runs["q"]
     table["FAR"] = runs["far"].map("{:.2f}".format)
     table["MAR"] = runs["mar"].map("{:.2f}".format)
@@ -158,7 +159,9 @@ def _client_bars(
         _client_axis(ax, len(table))
         ax.yaxis.set_major_formatter(formatter)
         ax.set_ylabel(ylabel)
-        failed = "" if run["succeeded"] else " (the attack failed: honest models were sent)"
+        failed = "" if run["succeeded"] else "; no λ found, so honest models were sent"
+        if run["succeeded"] and run["selected"] == "benign":
+            failed = "; Krum selects a benign model all the same"
         ax.set_title(
             f"{run['knowledge']} knowledge, c = {run['c']}, round {run['round']}:"
             f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{failed}"

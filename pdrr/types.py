@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pdrr.arrays import Array, all_finite, array_namespace, check_stack
+from pdrr.arrays import Array, all_finite, array_namespace, check_int, check_stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +38,7 @@ class Round:
 
     def __post_init__(self) -> None:
         check_stack("Round", self.clients, self.previous)
-        if isinstance(self.number, bool) or not isinstance(self.number, int):
-            raise TypeError(f"Round needs an integer number, got {self.number!r}")
-        if self.number < 1:
+        if check_int("Round", "number", self.number) < 1:
             raise ValueError(f"Round needs number >= 1, got {self.number}")
         if not all_finite(self.previous):
             raise ValueError("Round needs a finite previous model, got NaN or infinite values")
