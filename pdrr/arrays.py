@@ -61,6 +61,14 @@ def select(block: Array, rows: np.ndarray) -> Array:
     return array_namespace(block).take(block, like(rows, block), axis=0)
 
 
+def transposed(block: Array) -> Array:
+    """The transpose of a block, laid out anew: the values of its rows lie side by side."""
+    xp = array_namespace(block)
+    if hasattr(xp, "ascontiguousarray"):  # NumPy and CuPy: a plain copy keeps the old layout
+        return xp.ascontiguousarray(block.T)
+    return xp.asarray(block.T, copy=True)
+
+
 def float64(x: Array) -> Array:
     """A float64 copy of `x`, where sums and differences are taken."""
     xp = array_namespace(x)

@@ -130,4 +130,6 @@ def _convert(stem: str, name: str, text: str, kind: type) -> Any:
     try:
         return kind(text)
     except ValueError as error:
-        raise ValueError(f"{stem}: {name} needs a {kind.__name__}, got {text!r}") from error
+        raise ValueError(
+            f"{stem}: {name} needs a value of type {kind.__name__}, got {text!r}"
+        ) from error
