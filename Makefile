@@ -23,14 +23,17 @@ sec4 := fig04 fig05 fig06 fig07
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format check record pages lock data clean $(STEMS) sec2 sec3 sec4 force
+.PHONY: help book test lint format check record pages picture lock data clean $(STEMS) sec2 sec3 sec4 force
 
 help: ## this list
 	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
 	@echo
 	@awk -F ':.*## ' '/^[a-z$$][^=]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "one figure:  $(filter fig%,$(STEMS))"
+	@echo "  $(filter fig%,$(STEMS))"
+	@echo "               one notebook with your parameters; results in build/runs"
+	@echo "  sec2 sec3 sec4"
+	@echo "               the notebooks of one section of the paper"
 
 book: $(SITE)/index.html ## execute the notebooks and build the book
 	@echo "The book is at file://$(CURDIR)/$<"
@@ -56,7 +59,7 @@ bench: $(READY) ## time the aggregators and PDRR beside one pass over the models
 record: $(READY) ## run the recorded experiments: make record PROFILE=paper DATA=path
 	$(RUN) record --profile $(PROFILE) --data $(DATA) $(ARGS)
 
-sec2 sec3 sec4: ## the notebooks of one section of the paper
+sec2 sec3 sec4:
 	@$(MAKE) --no-print-directory $($@)
 
 $(STEMS): $(READY)
@@ -65,9 +68,12 @@ $(STEMS): $(READY)
 data: $(READY) ## what the chosen data set holds
 	@$(RUN) data --profile $(PROFILE) --data $(DATA)
 
-pages: $(SITE)/index.html ## check the built pages in a headless browser
-	.venv/bin/python -m pip install -q playwright
+pages: $(SITE)/index.html ## check the built pages in a headless browser (needs chromium)
+	.venv/bin/python -m pip install -q -e '.[pages]'
 	.venv/bin/python -m pytest -q tests/test_pages.py
+
+picture: $(READY) ## draw the README's picture from the recorded runs
+	.venv/bin/python scripts/readme_picture.py
 
 lock: ## resolve pyproject.toml anew into requirements.lock
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv

@@ -6,6 +6,10 @@ Each notebook makes one call here and one in `figures`.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +19,13 @@ from pdrr import config, data
 from pdrr.aggregators import krum
 from pdrr.attacks import ATTACKS
 from pdrr.config import Settings
-from pdrr.data import FederatedDataset
+from pdrr.data import FederatedDataset, glyphs
+from pdrr.data.npz import read_npz
 from pdrr.defenses import PDRR
 from pdrr.federation import ATTACK, Federation, byzantine, stream
 from pdrr.metrics import far, mar, q_range
 from pdrr.records import Records, provenance
-from pdrr.store import Store
+from pdrr.store import Store, atomic
 from pdrr.types import Crafted, Round
 
 GLYPH_SEED = 0  # the embedded writers are one data set: other seeds re-run the federation on it
@@ -41,17 +46,43 @@ def settings(
     return config.load(profile, {"data.source": source, "seed": seed, **overrides})
 
 
-def dataset(settings: Settings) -> FederatedDataset:
+def dataset(settings: Settings, store: Store | None = None) -> FederatedDataset:
     """The federation's data; see `pdrr.data.load` for what may go wrong."""
-    wanted = settings.data
-    return data.load(
-        wanted.source, writers=wanted.writers, seed=GLYPH_SEED, deduplicate=wanted.deduplicate
-    )
+    return _dataset(settings.data, (store or Store()).root)
+
+
+@lru_cache(maxsize=2)
+def _dataset(wanted: config.Data, root: Path) -> FederatedDataset:
+    def load() -> FederatedDataset:
+        return data.load(
+            wanted.source, writers=wanted.writers, seed=GLYPH_SEED, deduplicate=wanted.deduplicate
+        )
+
+    if wanted.source != "glyphs":
+        return load()
+    # drawing the synthetic writers takes seconds: draw them once
+    store = Store(root)
+    made_by = [Path(glyphs.__file__), *sorted(glyphs.ATLAS.glob("*.*"))]
+    code = {path.name: sha256(path.read_bytes()).hexdigest() for path in made_by if path.is_file()}
+    key = {"writers": wanted.writers, "seed": GLYPH_SEED, "code": code}
+    path = store.folder("glyphs", key) / "writers.npz"
+    if not path.exists():
+        drawn = load()
+        with atomic(path) as temporary:
+            np.savez_compressed(
+                temporary,
+                images=drawn.images,
+                labels=drawn.labels,
+                writer=drawn.writer,
+                writer_ids=np.array(drawn.writer_ids),
+                split=drawn.test.astype(np.uint8),
+            )
+    return replace(read_npz(path), name=glyphs.NAME, synthetic=True)
 
 
 def honest_round(settings: Settings, rule: str, number: int, store: Store | None = None) -> Round:
     """The round as all k devices train it honestly, from the cache or run now."""
-    return next(Federation(settings, dataset(settings), rule, store).rounds([number]))
+    return next(Federation(settings, dataset(settings, store), rule, store).rounds([number]))
 
 
 def attack(settings: Settings, rule: str, honest: Round, knowledge: str) -> Crafted:
@@ -121,7 +152,7 @@ def detection(
     started = time.perf_counter()
     chosen = settings(profile, source, seed, c=c, beta=beta)
     detector = defense(chosen, rule, q, zero_change=zero_change)
-    federation = Federation(chosen, dataset(chosen), rule, store)
+    federation = Federation(chosen, dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
 
     attacking = time.perf_counter()
@@ -204,7 +235,7 @@ def first_parameters(
     """
     started = time.perf_counter()
     chosen = settings(profile, source, seed, c=c, epsilon=epsilon)
-    federation = Federation(chosen, dataset(chosen), "krum", store)
+    federation = Federation(chosen, dataset(chosen, store), "krum", store)
     honest = next(federation.rounds([number]))
     crafted = attack(chosen, "krum", honest, knowledge)
     observed, compromised = crafted.observed, byzantine(chosen)

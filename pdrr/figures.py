@@ -5,6 +5,7 @@ Colours mean the same everywhere: orange malicious, blue benign, as in the paper
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -89,6 +90,23 @@ def fig06(records: Records) -> Figure:
 def fig07(records: Records) -> Figure:
     """Remained values of each model, without zero-change coordinates (Fig. 7)."""
     return _client_bars(records, "remained values $n_i^r$", EngFormatter(), few_is_bad=True)
+
+
+def overview(parts: Mapping[str, Records]) -> Figure:
+    """Suspicion score of every client under the attack on each rule, side by side."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 3.2), layout="constrained")
+        panels = figure.subplots(1, len(parts), sharey=True)
+        for ax, (rule, records) in zip(panels, parts.items(), strict=True):
+            table, run = records.table, records.runs.iloc[0]
+            colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
+            ax.bar(table["client"], table["score"], color=colours, width=0.8, zorder=3)
+            ax.axhline(run["q"], color="black", lw=1, ls="--", zorder=4)
+            _client_axis(ax, len(table))
+            ax.set_title(f"{rule}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}")
+            ax.text(len(table) + 0.5, run["q"], f"q = {run['q']:g} ", ha="right", va="bottom")
+        panels[0].set_ylabel("suspicion score")
+    return figure
 
 
 def runs_table(records: Records) -> pd.DataFrame:

@@ -39,7 +39,18 @@ EXPERIMENTS: dict[str, list[tuple[Any, dict[str, Any]]]] = {
     "fig05": _detections("trimmed_mean", zero_change=True),
     "fig06": _detections("trimmed_mean"),
     "fig07": _detections("median"),
+    # where the thresholds q of the profiles come from: synthetic data, seeds used nowhere else
+    "calibration": [
+        (experiments.detection, {"rule": rule, "knowledge": knowledge, **own})
+        for rule, own in (
+            ("krum", {"c": 20}),
+            ("trimmed_mean", {"c": 20, "beta": 20}),
+            ("median", {"c": 20}),
+        )
+        for knowledge in KNOWLEDGE
+    ],
 }
+FIGURES = tuple(stem for stem in EXPERIMENTS if stem != "calibration")
 
 
 def run(
@@ -50,13 +61,13 @@ def run(
     folder: Path,
     store: Store | None = None,
 ) -> None:
-    """Run the experiments of `stems` (all if empty) and write ``folder/<stem>.csv`` and .json.
+    """Run the experiments of `stems` and write ``folder/<stem>.csv`` and .json; all if empty.
 
     Each single run is cached, under the code that made it: a killed recording goes on where it
     was, and a change of the package runs everything again.
     """
     store = store or Store()
-    stems = stems or list(EXPERIMENTS)
+    stems = stems or FIGURES
     unknown = [stem for stem in stems if stem not in EXPERIMENTS]
     if unknown:
         raise ValueError(f"no recording of {unknown[0]!r}, only of {', '.join(EXPERIMENTS)}")
@@ -81,12 +92,28 @@ def run(
         click.echo(f"wrote {folder / stem}.csv and .json ({len(made)} runs)")
 
 
+def thresholds(calibration: Records) -> dict[str, float]:
+    """The threshold q of each rule: the middle of what detects without error in every run.
+
+    Runs in which the rule did not select a malicious model (Krum) show no attack and do not count.
+    ValueError if no q works for all runs of a rule.
+    """
+    chosen = {}
+    for rule, runs in calibration.runs.groupby("rule"):
+        won = runs[runs["succeeded"] & (runs["selected"] != "benign")]
+        low, high = won["q_low"].max(skipna=False), won["q_high"].min(skipna=False)
+        if not low < high:
+            raise ValueError(f"no threshold q detects without error in all runs of {rule}")
+        chosen[str(rule)] = round(float(low + high) / 2, 2)
+    return chosen
+
+
 def _cached(store: Store, experiment: Any, options: dict[str, Any]) -> Records:
     chosen = experiments.settings(options["profile"], options["source"], options["seed"])
     key = {
         "experiment": experiment.__name__,
         "options": {name: value for name, value in options.items() if name != "source"},
-        "settings": {**chosen.as_dict(), "data": experiments.dataset(chosen).sha256},
+        "settings": {**chosen.as_dict(), "data": experiments.dataset(chosen, store).sha256},
         "code": code_digest(),
     }
     folder = store.folder("records", key)

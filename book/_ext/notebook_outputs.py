@@ -27,7 +27,9 @@ def extract(app: Any) -> None:
         if pictures:
             write(source / "_outputs" / f"{notebook.stem}.png", base64.b64decode(pictures[0]))
         if tables:
-            write(source / "_outputs" / f"{notebook.stem}.html", "".join(tables[-1]).encode())
+            # chapters lie one folder above: ./fig04.html there is notebooks/fig04.html here
+            table = "".join(tables[-1]).replace('href="./', 'href="notebooks/')
+            write(source / "_outputs" / f"{notebook.stem}.html", table.encode())
 
 
 def write(path: Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   each("table.dataframe tbody th:first-child", e => e.setAttribute("scope", "row"));
   each(".sidebar-primary-items__start", e => { e.setAttribute("role", "region"); e.setAttribute("aria-label", "Book"); });
+  each(".toctree-l1 > details > summary", e => e.setAttribute("aria-label", "Pages of: " + e.closest("li").querySelector("a").textContent.trim()));
   each(".search-button-field", e => e.removeAttribute("aria-label"));
   // what scrolls sideways must be reachable with the keyboard
   const scrolling = ".tag_wide-figure .cell_output, figure.wide, .output.text_html, .pdrr-scroll, .pst-scrollable-table-container, div.math, pre";

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from pdrr.data.dataset import CLASSES, FederatedDataset, split_within_writers
 
+NAME = "synthetic handwriting (embedded glyphs)"
 ATLAS = Path(__file__).with_name("atlas")
 _MENDING = "reinstall pdrr, or rebuild it with scripts/build_atlas.py"
 
@@ -74,7 +75,7 @@ def glyphs(writers: int = 192, seed: int = 0) -> FederatedDataset:
         labels.append(mine.astype(np.uint8))
         test.append(split_within_writers(np.zeros(len(mine), dtype=np.int32), rng))
     return FederatedDataset(
-        name="synthetic handwriting (embedded glyphs)",
+        name=NAME,
         synthetic=True,
         images=np.concatenate(images),
         labels=np.concatenate(labels),

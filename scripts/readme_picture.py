@@ -1,0 +1,21 @@
+"""Draw the README's picture from the recorded runs: ``make picture``."""
+
+from pathlib import Path
+
+from pdrr import figures
+from pdrr.records import recorded
+
+RULES = {
+    "Krum": ("fig04", {}),
+    "trimmed mean": ("fig06", {"beta": 20}),
+    "median": ("fig07", {}),
+}
+
+if __name__ == "__main__":
+    parts = {
+        rule: recorded(stem).where(seed=1, c=20, knowledge="partial", **own)
+        for rule, (stem, own) in RULES.items()
+    }
+    target = Path("book/_static/readme.png")
+    figures.overview(parts).savefig(target)
+    print(f"wrote {target}")

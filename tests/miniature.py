@@ -1,0 +1,36 @@
+"""A federation small enough to be trained in a test: clients with a handful of real images."""
+
+from functools import cache
+
+import numpy as np
+
+from pdrr import config
+from pdrr.data import FederatedDataset
+from pdrr.data.glyphs import glyphs
+from pdrr.training import LocalTrainer
+
+TRAINED = 13  # images of each client: a batch of 10, and one of 3 that has to be filled up
+
+trainer = cache(LocalTrainer)
+"""`LocalTrainer`, compiled once for all tests that train the same network."""
+
+
+@cache
+def dataset(writers: int = 12) -> FederatedDataset:
+    """`writers` clients with 13 training images and 1 test image each."""
+    drawn, each = glyphs(8), TRAINED + 1
+    n = writers * each
+    return FederatedDataset(
+        name="miniature",
+        synthetic=True,
+        images=drawn.images[:n],
+        labels=drawn.labels[:n],
+        writer=np.arange(n) // each,
+        writer_ids=tuple(f"writer {i}" for i in range(writers)),
+        test=np.arange(n) % each == TRAINED,
+    )
+
+
+def settings(**changes: object) -> config.Settings:
+    """The smoke profile, with changes such as ``federation_c=2``."""
+    return config.load("smoke", {key.replace("_", ".", 1): v for key, v in changes.items()})
