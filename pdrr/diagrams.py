@@ -57,7 +57,7 @@ def round_values(
     """
     started = time.perf_counter()
     chosen = settings(profile, source, seed)
-    federation = Federation(chosen, dataset(chosen), rule, store)
+    federation = Federation(chosen, dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
     own = {
         "krum": {"c": chosen.federation.c},
@@ -108,7 +108,7 @@ def attacked_coordinate(
     """
     started = time.perf_counter()
     chosen = settings(profile, source, seed, c=c, beta=beta)
-    federation = Federation(chosen, dataset(chosen), "trimmed_mean", store)
+    federation = Federation(chosen, dataset(chosen, store), "trimmed_mean", store)
     honest = next(federation.rounds([number]))
     observed = attack(chosen, "trimmed_mean", honest, knowledge).observed
     width = chosen.defense.beta

@@ -183,7 +183,7 @@ def detection(
         "attack_s": detecting - attacking,
         "detection_s": done - detecting,
     }
-    keys = ("seed", "round", "knowledge", "c", "beta")
+    keys = ("rule", "seed", "round", "knowledge", "c", "beta")
     table = pd.DataFrame(
         {
             **{key: run[key] for key in keys},

@@ -16,7 +16,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter, MultipleLocator
+from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFormatter
 
 from pdrr.records import Records
 
@@ -74,7 +74,7 @@ def fig02(records: Records) -> Figure:
 
 def fig04(records: Records) -> Figure:
     """Pearson correlation of each model's sign vector with the pre-aggregated one (Fig. 4)."""
-    return _client_bars(records, "correlation $\\rho_i$", EngFormatter(places=1))
+    return _client_bars(records, "correlation $\\rho_i$", ScalarFormatter())
 
 
 def fig05(records: Records) -> Figure:
@@ -148,7 +148,7 @@ def provenance_table(records: Records) -> pd.DataFrame:
 
 
 def _client_bars(
-    records: Records, ylabel: str, formatter: EngFormatter, few_is_bad: bool = False
+    records: Records, ylabel: str, formatter: Formatter, few_is_bad: bool = False
 ) -> Figure:
     """The statistic of each client as bars, with the thresholds that separate the two kinds."""
     table, run = records.table, records.runs.iloc[0]

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pytest
 
 from pdrr import config
 from pdrr.data import FederatedDataset
@@ -32,5 +33,13 @@ def dataset(writers: int = 12) -> FederatedDataset:
 
 
 def settings(**changes: object) -> config.Settings:
-    """The smoke profile, with changes such as ``federation_c=2``."""
-    return config.load("smoke", {key.replace("_", ".", 1): v for key, v in changes.items()})
+    """12 clients, 10 of them in a round, 4 of these compromised; or so, with ``federation_c=2``."""
+    small = {"data_writers": 12, "federation_k": 10, "federation_c": 4, "defense_beta": 4}
+    named = {key.replace("_", ".", 1): value for key, value in (small | changes).items()}
+    return config.load("smoke", named)
+
+
+def use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the package train on the miniature, whichever data set and writers it asks for."""
+    monkeypatch.setattr("pdrr.data.load", lambda _source, *, writers, **_options: dataset(writers))
+    monkeypatch.setattr("pdrr.training.LocalTrainer", trainer)
