@@ -99,7 +99,7 @@ $(READY): requirements.lock pyproject.toml
 
 PAGES   := $(STEMS:%=build/pages/$(PROFILE)/%.ipynb)
 SOURCES := $(shell find pdrr -name '*.py' -o -name '*.yaml' -o -name 'glyphs.png')
-CHAPTERS := $(shell find book -type f)
+CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 
 build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) build/pages/.data-$(subst /,_,$(DATA))
 	@echo "$* ..."
@@ -110,10 +110,8 @@ build/pages/.data-$(subst /,_,$(DATA)):
 	@mkdir -p $(@D) && rm -f $(@D)/.data-* && touch $@
 
 $(SITE)/index.html: $(PAGES) $(CHAPTERS) _config.yml CHANGELOG.md
-	@rm -rf build/book build/site && mkdir -p build/book/notebooks build/book/profiles
+	@rm -rf build/book build/site && mkdir -p build/book/notebooks
 	@cp -pR book/. build/book/
 	@cp -p $(PAGES) build/book/notebooks/
-	@cp -p pdrr/profiles/*.yaml build/book/profiles/
-	@cp -p CHANGELOG.md build/book/changelog.md
 	.venv/bin/jupyter-book build build/book --config _config.yml --toc $(CURDIR)/build/book/_toc.yml \
 	  --path-output build/site -W -n --keep-going --quiet

@@ -171,8 +171,8 @@ def fig01(records: Records) -> Figure:
         say: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
         canvas.text(0.19, 0.885, "1   global model $w_p$", **say, weight="bold")
         canvas.text(0.81, 0.885, "4   new global model", **say, weight="bold")
-        canvas.text(0.81, 0.682, "its change from $w_p$", **say)
-        canvas.text(0.19, 0.682, "its first weights", **say)
+        canvas.text(0.81, 0.69, "its change from $w_p$", **say)
+        canvas.text(0.19, 0.69, "its first weights", **say)
         name = str(run["rule"]).replace("_", " ")
         canvas.text(0.5, 0.815, f"{name} of\nk = {run['k']} models", **say)
         _arrow(canvas, (0.35, 0.755), (0.65, 0.755), GREEN)

@@ -112,13 +112,13 @@ def overview(parts: Mapping[str, Records]) -> Figure:
 def runs_table(records: Records) -> pd.DataFrame:
     """What was run and what came out: a row per run, only the columns that say something."""
     runs = records.runs
-    table = pd.DataFrame({"seed": runs["seed"], "knowledge": runs["knowledge"], "c": runs["c"]})
+    table = pd.DataFrame({"knowledge": runs["knowledge"], "c": runs["c"]})
     if runs["beta"].notna().any():
         table["β"] = runs["beta"].astype(int)
     if (runs["rule"] == "krum").all():
-        table["λ"] = [f"{x:.2g}" if x > 0 else "none" for x in runs["lambda"]]
+        table["λ"] = [f"{x:.1e}" if x > 0 else "none" for x in runs["lambda"]]
         table["Krum selects"] = runs["selected"]
-    table["q"] = runs["q"]
+    table["q"] = runs["q"].map("{:g}".format)
     table["FAR"] = runs["far"].map("{:.2f}".format)
     table["MAR"] = runs["mar"].map("{:.2f}".format)
     table["suitable q"] = [
@@ -127,7 +127,7 @@ def runs_table(records: Records) -> pd.DataFrame:
     ]
     table["attack s"] = runs["attack_s"].map("{:.1f}".format)
     table["detection s"] = runs["detection_s"].map("{:.1f}".format)
-    return table
+    return table.set_axis([f"seed {seed}" for seed in runs["seed"]])
 
 
 def provenance_table(records: Records) -> pd.DataFrame:
@@ -144,7 +144,7 @@ def provenance_table(records: Records) -> pd.DataFrame:
         "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
         "commit, date": f"{p['commit']}, {p['date']}",
     }
-    return pd.DataFrame({"provenance": rows.keys(), "": rows.values()})
+    return pd.DataFrame({"where these numbers come from": rows.values()}, index=list(rows))
 
 
 def _client_bars(

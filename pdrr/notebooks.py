@@ -7,11 +7,13 @@ import base64
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 import nbformat
+import pandas as pd
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
@@ -106,8 +108,9 @@ def report(executed: Path) -> None:
     outputs = [out for cell in content.cells for out in cell.get("outputs", [])]
     for out in outputs:
         shown = out.get("data", {})
-        if "text/html" in shown and "text/plain" in shown:
-            click.echo(f"\n{shown['text/plain']}")
+        if "<table" in shown.get("text/html", ""):
+            for table in pd.read_html(StringIO(shown["text/html"]), index_col=0):
+                click.echo(f"\n{table.rename_axis(None).to_string(max_colwidth=70)}")
         if "image/png" in shown:
             picture = executed.with_name(f"{executed.stem}-{len(written)}.png")
             with atomic(picture) as temporary:

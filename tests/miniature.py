@@ -1,6 +1,7 @@
 """A federation small enough to be trained in a test: clients with a handful of real images."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,6 +38,22 @@ def settings(**changes: object) -> config.Settings:
     small = {"data_writers": 12, "federation_k": 10, "federation_c": 4, "defense_beta": 4}
     named = {key.replace("_", ".", 1): value for key, value in (small | changes).items()}
     return config.load("smoke", named)
+
+
+def krum_choice(models: np.ndarray, c: int) -> int:
+    """The row that Krum selects, by its definition."""
+    exact = models.astype(np.float64)
+    distances = ((exact[:, np.newaxis] - exact) ** 2).sum(-1)
+    nearest = np.sort(distances, axis=1)[:, 1 : len(models) - c - 1]  # column 0 is the model itself
+    return int(nearest.sum(1).argmin())
+
+
+def write_npz(path: Path, writers: int = 12) -> Path:
+    """The data set as a file, for another process to read."""
+    data = dataset(writers)
+    parts = {name: getattr(data, name) for name in ("images", "labels", "writer", "writer_ids")}
+    np.savez(path, **parts, split=data.test)
+    return path
 
 
 def use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import miniature
-import oracles
 from pdrr import config, experiments
 from pdrr.store import Store
 
@@ -79,14 +78,15 @@ def test_an_attack_succeeds_and_stands_out(detection, rule):
 
 
 def test_counts_of_all_coordinates_add_up_and_zero_change_leaves_some_out(detection):
-    every, run = detection("trimmed_mean", zero_change=True)
-    moved, plain = detection("trimmed_mean", zero_change=False)
+    # with seed 2 some of the tiny network's units are dead, and their weights never move
+    every, run = detection("trimmed_mean", zero_change=True, seed=2)
+    moved, plain = detection("trimmed_mean", zero_change=False, seed=2)
     assert every["statistic"].sum() == pytest.approx(2 * BETA * D)
     coordinates = moved["statistic"].sum() / (2 * BETA)
     assert coordinates == pytest.approx(round(coordinates))
     assert 0 < coordinates < D
     assert (run["zero_change"], plain["zero_change"]) == (True, False)
-    every, _ = detection("median", zero_change=True)
+    every, _ = detection("median", zero_change=True, seed=2)
     assert every["statistic"].sum() == pytest.approx(2 * D)  # k is even: two middle values
 
 
@@ -156,7 +156,7 @@ def test_fig_2_shows_the_first_two_parameters_of_every_model(store):
     run = found.runs.iloc[0]
     np.testing.assert_array_equal(points["benign"], honest.clients[C:, :2])
     np.testing.assert_array_equal(points["previous global"][0], honest.previous[:2])
-    best = oracles.krum_index(honest.clients.astype(np.float64), C)
+    best = miniature.krum_choice(honest.clients, C)
     np.testing.assert_array_equal(points["next global"][0], honest.clients[best, :2])
     assert len(points["malicious"]) == C
     assert run["succeeded"]

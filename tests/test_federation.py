@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import miniature
-import oracles
 from pdrr.config import Federation as Participants
 from pdrr.federation import Federation, byzantine, stream
 from pdrr.store import Store
@@ -111,15 +110,11 @@ def test_rounds_come_memory_mapped_and_in_order(new_store):
     assert all(isinstance(r.clients, np.memmap) for r in found)
 
 
-def krum_row(models):
-    return models[oracles.krum_index(models.astype(np.float64), c=0)]
-
-
 @pytest.mark.parametrize(
     ("rule", "reduced"),
     [
         ("mean", lambda models: models.mean(0)),
-        ("krum", krum_row),
+        ("krum", lambda models: models[miniature.krum_choice(models, c=0)]),
         ("trimmed_mean", lambda models: np.sort(models, 0)[2:-2].mean(0)),  # beta 4 less c 2
         ("median", lambda models: np.median(models, 0)),
     ],
@@ -131,9 +126,9 @@ def test_the_next_global_model_is_the_rule_over_the_benign(new_store, rule, redu
 
 
 def test_beta_shrinks_no_further_than_to_zero(new_store):
-    first, second = federation(
-        new_store(), "trimmed_mean", federation_c=3, defense_beta=2
-    ).rounds([1, 2])
+    first, second = federation(new_store(), "trimmed_mean", federation_c=3, defense_beta=2).rounds(
+        [1, 2]
+    )
     np.testing.assert_allclose(second.previous, first.clients[3:].mean(0), rtol=1e-5, atol=1e-7)
 
 
@@ -154,9 +149,7 @@ def test_round_1_is_shared_by_all_rules_and_numbers_of_attackers(new_store, trai
 def test_another_seed_or_rate_or_data_set_is_another_round(new_store):
     store = new_store()
     changes = [{}, {"seed": 2}, {"training_learning_rate": 0.1}, {"training_batch": 5}]
-    found = {
-        next(federation(store, **change).rounds([1])).clients.tobytes() for change in changes
-    }
+    found = {next(federation(store, **change).rounds([1])).clients.tobytes() for change in changes}
     assert len(found) == len(changes)
     twenty = miniature.dataset(20)
     other = Federation(miniature.settings(data_writers=20), twenty, "krum", store)
@@ -328,14 +321,7 @@ for found in Federation(chosen, source, "median", store).rounds([1, 3]):
 
 
 def test_rounds_from_the_cache_need_no_deep_learning(new_store, tmp_path):
-    store, source, path = new_store(), miniature.dataset(), tmp_path / "data.npz"
+    store = new_store()
     list(federation(store, "median").rounds([1, 3]))
-    np.savez(
-        path,
-        images=source.images,
-        labels=source.labels,
-        writer=source.writer,
-        writer_ids=source.writer_ids,
-        split=source.test,
-    )
-    assert loaded_after(FROM_CACHE, store.root, path) == "[]"
+    data = miniature.write_npz(tmp_path / "data.npz")
+    assert loaded_after(FROM_CACHE, store.root, data) == "[]"

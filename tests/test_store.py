@@ -81,7 +81,9 @@ def test_arrays_come_back_bit_for_bit_memory_mapped_and_read_only(store, tmp_pat
 
 def damage(path, kind):
     whole = path.read_bytes()
-    path.write_bytes({"cut": whole[:-5], "header": whole[:20], "empty": b"", "other": b"x" * 99}[kind])
+    path.write_bytes(
+        {"cut": whole[:-5], "header": whole[:20], "empty": b"", "other": b"x" * 99}[kind]
+    )
 
 
 @pytest.mark.parametrize("kind", ["cut", "header", "empty", "other"])
@@ -89,7 +91,9 @@ def test_a_damaged_file_is_named(store, tmp_path, kind):
     path = tmp_path / "models.npy"
     store.save(path, ARRAY)
     damage(path, kind)
-    with pytest.raises(ValueError, match="cached file .*models.npy is damaged .*delete it") as caught:
+    with pytest.raises(
+        ValueError, match="cached file .*models.npy is damaged .*delete it"
+    ) as caught:
         store.load(path)
     assert "\n" not in str(caught.value)
 

@@ -1,0 +1,302 @@
+"""Notebooks: clean, agreeing with the code and the book, and safe to run with other parameters."""
+
+import ast
+import json
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+import yaml
+
+import miniature
+from pdrr import diagrams, figures, notebooks, recordings
+from pdrr.cli import main
+from pdrr.experiments import detection
+from pdrr.records import RECORDED, Records, recorded
+from pdrr.training import LocalTrainer
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+FIGURES = [path for path in PATHS if path.stem.startswith("fig")]
+
+
+def stems(paths):
+    return [path.stem for path in paths]
+
+
+@pytest.fixture(params=PATHS, ids=stems(PATHS))
+def path(request):
+    return request.param
+
+
+@pytest.fixture(params=FIGURES, ids=stems(FIGURES))
+def figure(request):
+    return request.param
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def parameters(path):
+    return [cell for cell in code(path) if "parameters" in cell.metadata.get("tags", [])]
+
+
+def python(cell):
+    """The cell's source without magics."""
+    return "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
+
+
+# as they lie in the repository
+
+
+def test_there_are_notebooks():
+    assert {"fig01", "fig02", "fig03", "fig04", "fig05", "fig06", "fig07"} <= set(stems(FIGURES))
+    assert len(PATHS) > len(FIGURES)
+
+
+def test_notebooks_are_valid_and_hold_no_results(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    for cell in code(path):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def test_cells_are_short_and_only_show(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    for cell in read(path).cells:
+        assert len(cell.source.splitlines()) <= 10, cell.source
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    for cell in code(path):
+        assert not [node for node in ast.walk(ast.parse(python(cell))) if isinstance(node, defined)]
+
+
+def test_a_figure_has_words_before_and_after_it(figure):
+    cells = read(figure).cells
+    (shown,) = [i for i, cell in enumerate(cells) if f".{figure.stem}(records)" in cell.source]
+    assert "**What it shows.**" in "".join(c.source for c in cells[shown:])
+    assert "**What it does not.**" in "".join(c.source for c in cells[shown:])
+    alt = cells[shown].metadata["mystnb"]["image"]["alt"]
+    assert len(alt) > 30
+
+
+def test_papermill_reads_every_parameter(figure, capfd):
+    (cell,) = parameters(figure)
+    written = ast.parse(cell.source).body
+    found = papermill.inspect_notebook(str(figure))
+    assert capfd.readouterr().err == ""
+    assert all(isinstance(statement, ast.AnnAssign) for statement in written)
+    assert list(found) == [statement.target.id for statement in written]
+    assert {"profile", "data", "seed", "number"} <= set(found)
+    for entry in found.values():
+        default = ast.literal_eval(entry["default"])
+        assert type(default).__name__ == entry["inferred_type_name"]
+    for line in cell.source.splitlines():
+        assert line.count("=") == 1, f"papermill cannot parse {line!r}"
+
+
+# one stem everywhere
+
+
+def test_each_figure_has_one_function_and_each_function_a_notebook():
+    drawn = [name for module in (figures, diagrams) for name in vars(module)]
+    functions = sorted(name for name in drawn if re.fullmatch(r"(fig|table)\d+\w*", name))
+    assert functions == stems(FIGURES)
+
+
+def test_a_notebook_calls_its_own_function_and_shows_its_own_records(figure):
+    source = "\n".join(cell.source for cell in code(figure))
+    calls = re.findall(r"(?:figures|diagrams)\.((?:fig|table)\d+)\(", source)
+    assert set(calls) == {figure.stem}
+    shown = re.findall(r"recorded\(\"(\w+)\"\)", source)
+    assert set(shown) <= {figure.stem}
+    assert bool(shown) == (figure.stem in recordings.EXPERIMENTS)
+
+
+def test_the_book_lists_every_notebook_once():
+    contents = (ROOT / "book" / "_toc.yml").read_text("utf-8")
+    yaml.safe_load(contents)
+    assert sorted(re.findall(r"file: notebooks/(\w+)$", contents, re.M)) == stems(PATHS)
+
+
+def test_the_sections_of_the_makefile_hold_every_figure_once():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    sections = dict(re.findall(r"^(sec\d) := (.*)$", makefile, re.M))
+    assert sorted(" ".join(sections.values()).split()) == stems(FIGURES)
+    for section in sections:
+        assert len(re.findall(rf"^[\w ]*\b{section}\b[\w ]*:( |$)", makefile, re.M)) == 1
+
+
+def test_committed_records_serve_every_notebook():
+    for figure in FIGURES:
+        if figure.stem in recordings.EXPERIMENTS:
+            found = Records.load(ROOT / RECORDED / "paper", figure.stem)
+            assert found.provenance["d"] == 6_603_710
+            assert len(found.runs) % len(recordings.EXPERIMENTS[figure.stem]) == 0
+
+
+# what is prepared is what is asked for
+
+
+def test_the_rule_of_a_notebook_is_the_one_it_calls(figure):
+    rule = read(figure).metadata["pdrr"]["rule"]
+    calls = [
+        node
+        for cell in code(figure)
+        for node in ast.walk(ast.parse(python(cell)))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "detection"
+    ]
+    assert [ast.literal_eval(call.args[0]) for call in calls] in ([], [rule])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_every_round_is_trained_before_the_kernel_starts(figure, cache, monkeypatch):
+    """Round 2 with other values than the profile's: a wrong rule, c or beta trains other rounds."""
+    monkeypatch.setenv("PDRR_CACHE", str(cache))
+    miniature.use(monkeypatch)
+    wanted = {"number": "2", "c": "5", "beta": "12", "rule": "krum"}
+    known = papermill.inspect_notebook(str(figure))
+    given = [(name, text) for name, text in wanted.items() if name in known]
+    values = notebooks.parse(figure, {"profile": "smoke"}, given)
+    notebooks.prepare(figure, values)
+
+    def train(*_arguments):
+        raise AssertionError(f"{figure.stem} trains clients that were not prepared")
+
+    monkeypatch.setattr(LocalTrainer, "train", train)
+    names = dict(values)
+    for cell in code(figure):
+        if "parameters" not in cell.metadata.get("tags", []):
+            exec(python(cell), names)
+        if "records" in names:
+            break
+    assert (names["records"].runs["round"] == 2).all()
+
+
+# parameters from a command line
+
+FIG04 = FOLDER / "fig04.ipynb"
+
+
+def test_defaults_are_replaced_and_converted():
+    values = notebooks.parse(FIG04, {"profile": "smoke"}, [("c", "15"), ("q", "0.25")])
+    assert values == {
+        "profile": "smoke",
+        "data": "glyphs",
+        "seed": 1,
+        "number": 1,
+        "knowledge": "full",
+        "c": 15,
+        "q": 0.25,
+    }
+    assert [type(value) for value in values.values()] == [str, str, int, int, str, int, float]
+
+
+def test_what_every_notebook_is_given_is_left_out_where_it_has_no_use():
+    assert notebooks.parse(FOLDER / "verdicts.ipynb", {"profile": "smoke"}, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("nope", "1", "fig04 has no parameter 'nope', it has: profile, data, seed, .*, q$"),
+        ("c", "many", "fig04: c needs .*int.*, got 'many'"),
+        ("c", "1.5", "fig04: c needs .*int.*, got '1.5'"),
+        ("q", "high", "fig04: q needs .*float.*, got 'high'"),
+    ],
+)
+def test_unknown_names_and_wrong_types_are_refused(name, text, message):
+    with pytest.raises(ValueError, match=message):
+        notebooks.parse(FIG04, {}, [(name, text)])
+
+
+def test_an_unknown_notebook_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="no notebook 'fig99' in .*, which has: fig01, fig02"):
+        notebooks.find(FOLDER, "fig99")
+
+
+# execution
+
+
+@pytest.fixture
+def top(tmp_path, cache, monkeypatch):
+    """A top folder with the notebooks, a small data set, and nothing built yet."""
+    shutil.copytree(FOLDER, tmp_path / "notebooks")
+    miniature.write_npz(tmp_path / "letters.npz", 60)
+    monkeypatch.setenv("PDRR_CACHE", str(cache))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_fig04_runs_from_the_command_line(top, capsys):
+    run = detection("krum", profile="smoke", source="letters.npz", c=10)
+    run.save(RECORDED / "paper", "fig04")
+    assert len(recorded("fig04").runs) == 1
+    arguments = ["run", "fig04", "--profile", "smoke", "--data", "letters.npz", "-p", "c", "12"]
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    shown = capsys.readouterr()
+    assert end.value.code == 0, shown.err
+    results = top / "build" / "runs" / "smoke"
+    names = {"fig04-c=12.ipynb", "fig04-c=12.html", "fig04-c=12-1.png", "fig04-c=12-2.png"}
+    assert {path.name for path in results.iterdir()} == names
+    for name in names:
+        assert f"wrote build/runs/smoke/{name}" in shown.out
+    assert re.search(r"seed +knowledge +c .*\n.* 1 +full +12 ", shown.out)
+    pictures = [path.read_bytes() for path in sorted(results.glob("*.png"))]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert pictures[0] != pictures[1]
+    assert "<svg" in (html := (results / "fig04-c=12.html").read_text()) or "data:image" in html
+    executed = read(results / "fig04-c=12.ipynb")
+    assert any("c = 12" in cell.source for cell in executed.cells)
+    assert [out for cell in executed.cells for out in cell.get("outputs", [])]
+
+
+def throw_away(folder):
+    """A notebook that fails when it is told to."""
+    new = nbformat.v4
+    cells = [
+        new.new_markdown_cell("# Fails on request"),
+        new.new_code_cell("fail: bool = False", metadata={"tags": ["parameters"]}),
+        new.new_code_cell("assert not fail, 'on purpose'\nprint('ran')"),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = new.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, folder / "broken.ipynb")
+    return folder / "broken.ipynb"
+
+
+def test_a_failing_notebook_leaves_the_former_result(tmp_path):
+    broken = throw_away(tmp_path)
+    target = tmp_path / "out" / "page"
+    good = notebooks.execute(broken, notebooks.parse(broken, {}, [("fail", "False")]), target)
+    assert good == tmp_path / "out" / "page.ipynb"
+    former = good.read_bytes()
+    (last,) = json.loads(former)["cells"][-1]["outputs"]
+    assert last["text"] == ["ran\n"]
+    with pytest.raises(ValueError, match=r"^broken, cell \d: AssertionError: on purpose$"):
+        notebooks.execute(broken, notebooks.parse(broken, {}, [("fail", "true")]), target)
+    assert good.read_bytes() == former
+    assert list((tmp_path / "out").iterdir()) == [good]
+
+
+def test_a_truth_value_is_true_or_false(tmp_path):
+    with pytest.raises(ValueError, match="broken: fail needs true or false, got '1'"):
+        notebooks.parse(throw_away(tmp_path), {}, [("fail", "1")])
