@@ -7,15 +7,16 @@ import base64
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import click
 import nbformat
-import pandas as pd
 import papermill
+from bs4 import BeautifulSoup
+from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
+from tabulate import tabulate
 
 from pdrr import experiments
 from pdrr.federation import Federation
@@ -101,16 +102,17 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path) -> Path:
 
 def report(executed: Path) -> None:
     """Print the tables of an executed notebook, and write its figures and an HTML page beside."""
-    from nbconvert import HTMLExporter
-
     content = nbformat.read(executed, as_version=4)
     written = [executed]
     outputs = [out for cell in content.cells for out in cell.get("outputs", [])]
     for out in outputs:
         shown = out.get("data", {})
-        if "<table" in shown.get("text/html", ""):
-            for table in pd.read_html(StringIO(shown["text/html"]), index_col=0):
-                click.echo(f"\n{table.rename_axis(None).to_string(max_colwidth=70)}")
+        for table in BeautifulSoup(shown.get("text/html", ""), "html.parser").find_all("table"):
+            rows = [
+                [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
+                for row in table.find_all("tr")
+            ]
+            click.echo("\n" + tabulate(rows[1:], rows[0], disable_numparse=True))
         if "image/png" in shown:
             picture = executed.with_name(f"{executed.stem}-{len(written)}.png")
             with atomic(picture) as temporary:

@@ -3,12 +3,12 @@
 import itertools
 
 import numpy as np
-import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
+import oracles
 import pdrr.arrays
 from pdrr import AGGREGATORS, bulyan, krum, mean, median, trimmed_mean
 from pdrr.aggregators import kept_fraction, krum_scores, pairwise_squared_distances

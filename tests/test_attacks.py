@@ -3,9 +3,9 @@
 import re
 
 import numpy as np
-import oracles
 import pytest
 
+import oracles
 from pdrr import (
     ATTACKS,
     Round,

@@ -7,20 +7,29 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 import miniature
-from pdrr import __version__, config
+from pdrr import __version__, config, experiments
 from pdrr.cli import cli, main
 from pdrr.records import RECORDED, Records
+from pdrr.store import Store
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+    """A cache with the rounds that the commands below need: nothing but them is under test."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        miniature.use(patch)
+        for rule, c, beta in (("krum", 10, None), ("trimmed_mean", 25, 25)):
+            chosen = experiments.settings("smoke", "letters.npz", 1, c=c, beta=beta)
+            experiments.honest_round(chosen, rule, 1, Store(folder))
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +108,10 @@ BAD = {
     "round 0": ((*RUN, "-p", "number", "0"), "rounds needs round numbers >= 1, got"),
     "q out of range": ((*RUN, "-p", "q", "1.5"), "q.*1.5"),
     "q is NaN": ((*RUN, "-p", "q", "nan"), "q.*nan"),
-    "2 beta = k": (("run", "fig06", *RUN[2:], "-p", "beta", "25"), "beta.*25.*k=50"),
+    "2 beta = k": (
+        ("run", "fig06", *RUN[2:], "-p", "beta", "25", "-p", "c", "25"),
+        "beta=25 for k=50",
+    ),
     "missing file": (("data", "--data", "gone.npz"), "gone.npz: no such file"),
     "missing folder": (("data", "--data", "gone/leaf"), "gone/leaf"),
     "no data set": (("data", "--data", "letters"), "needs 'glyphs', a path .*, got 'letters'"),
@@ -146,7 +158,7 @@ def test_the_module_behaves_like_the_function():
 
 
 def test_check_prints_a_verdict_for_every_claim(pdrr, monkeypatch):
-    table = __import__("pandas").DataFrame({"verdict": ["partly"], "claim": ["q > 0"]})
+    table = pd.DataFrame({"verdict": ["partly"], "claim": ["q > 0"]})
     seen = []
     monkeypatch.setattr("pdrr.verdicts.table", lambda folder: seen.append(folder) or table)
     code, out, err = pdrr("check")

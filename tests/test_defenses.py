@@ -4,11 +4,11 @@ import dataclasses
 import re
 
 import numpy as np
-import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import oracles
 import pdrr.arrays
 from pdrr import (
     ATTACKS,

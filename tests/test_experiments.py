@@ -12,7 +12,7 @@ from pdrr.store import Store
 SMOKE, D = config.load("smoke"), 1947
 K, C, BETA, Q = SMOKE.federation.k, SMOKE.federation.c, SMOKE.defense.beta, SMOKE.defense.q
 RULES = ("krum", "trimmed_mean", "median")
-COLUMNS = ["seed", "round", "knowledge", "c", "beta"]
+COLUMNS = ["rule", "seed", "round", "knowledge", "c", "beta"]
 COLUMNS += ["client", "byzantine", "statistic", "score", "flagged"]
 SECONDS = ["training_s", "attack_s", "detection_s"]
 
