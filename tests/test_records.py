@@ -243,36 +243,32 @@ def test_an_unknown_recording_is_refused_with_the_known_ones(tmp_path):
 
 
 def calibration(*runs):
-    """Made-up runs: rule, q range, and whose model Krum selected."""
-    rows = [
-        {
-            "seed": 1,
-            "rule": rule,
-            "q_low": low,
-            "q_high": high,
-            "selected": whose,
-            "succeeded": True,
-        }
-        for rule, low, high, whose in runs
-    ]
-    return Records(pd.DataFrame(rows), pd.DataFrame(rows), ORIGIN)
+    """Made-up runs: rule, seed, the scores of malicious and benign models, whose Krum selected."""
+    rows, clients = [], []
+    for rule, seed, malicious, benign, whose in runs:
+        keys = {"rule": rule, "seed": seed, "knowledge": "full", "beta": np.nan}
+        rows.append({**keys, "selected": whose, "succeeded": True})
+        for byzantine, scores in ((True, malicious), (False, benign)):
+            clients += [{**keys, "byzantine": byzantine, "score": score} for score in scores]
+    return Records(pd.DataFrame(clients), pd.DataFrame(rows), ORIGIN)
 
 
-def test_thresholds_are_the_middle_of_what_works_in_every_run():
-    runs = [
-        ("krum", 0.1, 0.8, "malicious"),
-        ("krum", 0.2, 0.7, "malicious"),
-        ("krum", np.nan, np.nan, "benign"),  # no attack to be seen
-        ("median", 0.5, 0.9, ""),
-    ]
-    assert recordings.thresholds(calibration(*runs)) == {"krum": 0.45, "median": 0.7}
+def test_thresholds_are_the_middle_of_what_makes_the_fewest_errors():
+    found = calibration(
+        ("krum", 1, [0.9, 1.0], [0.1, 0.3], "malicious"),
+        ("krum", 2, [0.7, 1.0], [0.2, 0.1], "malicious"),
+        ("krum", 3, [0.0, 0.0], [1.0, 1.0], "benign"),  # no attack to be seen: does not count
+        ("median", 1, [0.6, 1.0], [0.2, 0.7], ""),  # one error at best: (0.2, 0.6] or (0.7, 1]
+    )
+    assert recordings.thresholds(found) == {"krum": 0.5, "median": 0.4}
 
 
-@pytest.mark.parametrize("other", [(0.8, 0.9), (np.nan, np.nan)])
-def test_no_threshold_is_made_up_where_none_works(other):
-    runs = [("median", 0.1, 0.8, ""), ("median", *other, "")]
-    with pytest.raises(ValueError, match="no threshold q .* all runs of median"):
-        recordings.thresholds(calibration(*runs))
+def test_attacks_that_failed_do_not_set_thresholds():
+    found = calibration(
+        ("krum", 1, [0.9], [0.1], "malicious"), ("krum", 2, [0.2], [1.0], "malicious")
+    )
+    failed = Records(found.table, found.runs.assign(succeeded=[True, False]), ORIGIN)
+    assert recordings.thresholds(failed) == {"krum": 0.5}
 
 
 # verdicts
