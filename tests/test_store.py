@@ -21,12 +21,14 @@ def test_atomic_shows_the_new_file_only_when_the_block_has_ended(tmp_path):
     with atomic(path) as temporary:
         temporary.write_text("first")
         assert not path.exists()
-    with atomic(path) as temporary:
-        temporary.write_text("second")
-        assert path.read_text() == "first"
-        assert temporary.suffix == ".txt"
-        assert temporary.name.startswith(".")  # what a kill leaves behind is hidden
-    assert path.read_text() == "second"
+    with path.open() as reader:
+        with atomic(path) as temporary:
+            temporary.write_text("second")
+            assert path.read_text() == "first"
+            assert temporary.suffix == ".txt"
+            assert temporary.name.startswith(".")  # what a kill leaves behind is hidden
+        assert path.read_text() == "second"
+        assert reader.read() == "first"  # replaced, not written into
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
     assert path.stat().st_mode & 0o777 == 0o644
 
