@@ -39,9 +39,15 @@ def settings(
     c: int | None = None,
     beta: int | None = None,
     epsilon: float | None = None,
+    noise: str | None = None,
 ) -> Settings:
     """A profile's settings with the few values that notebooks vary; None keeps the profile's."""
-    given = {"federation.c": c, "defense.beta": beta, "attack.epsilon": epsilon}
+    given = {
+        "federation.c": c,
+        "defense.beta": beta,
+        "attack.epsilon": epsilon,
+        "attack.noise": noise,
+    }
     overrides = {path: value for path, value in given.items() if value is not None}
     return config.load(profile, {"data.source": source, "seed": seed, **overrides})
 
@@ -123,6 +129,7 @@ def detection(
     c: int | None = None,
     beta: int | None = None,
     q: float | None = None,
+    noise: str | None = None,
     zero_change: bool = False,
     store: Store | None = None,
 ) -> Records:
@@ -137,8 +144,8 @@ def detection(
     number : int
         Communication round.
     knowledge : {"full", "partial"}
-    c, beta, q : optional
-        In place of the profile's.
+    c, beta, q, noise : optional
+        In place of the profile's; `noise` ("coordinate" or "ball") only matters for Krum.
     zero_change : bool
         Count coordinates that did not move as well (Fig. 5).
     store : Store, optional
@@ -150,7 +157,7 @@ def detection(
         A row per client: statistic, score, flagged, byzantine. One run: FAR, MAR, q range.
     """
     started = time.perf_counter()
-    chosen = settings(profile, source, seed, c=c, beta=beta)
+    chosen = settings(profile, source, seed, c=c, beta=beta, noise=noise)
     detector = defense(chosen, rule, q, zero_change=zero_change)
     federation = Federation(chosen, dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
@@ -170,6 +177,7 @@ def detection(
         "knowledge": knowledge,
         "c": chosen.federation.c,
         "beta": chosen.defense.beta if rule == "trimmed_mean" else np.nan,
+        "noise": chosen.attack.noise if rule == "krum" else "",
         "zero_change": zero_change,
         "q": detector.q,
         "succeeded": crafted.succeeded,
@@ -183,7 +191,7 @@ def detection(
         "attack_s": detecting - attacking,
         "detection_s": done - detecting,
     }
-    keys = ("rule", "seed", "round", "knowledge", "c", "beta")
+    keys = ("rule", "seed", "round", "knowledge", "c", "beta", "noise")
     table = pd.DataFrame(
         {
             **{key: run[key] for key in keys},

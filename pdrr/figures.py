@@ -116,6 +116,7 @@ def runs_table(records: Records) -> pd.DataFrame:
     if runs["beta"].notna().any():
         table["β"] = runs["beta"].astype(int)
     if (runs["rule"] == "krum").all():
+        table["noise"] = runs["noise"]
         table["λ"] = [f"{x:.1e}" if x > 0 else "none" for x in runs["lambda"]]
         table["Krum selects"] = runs["selected"]
     table["q"] = runs["q"].map("{:g}".format)

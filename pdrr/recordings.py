@@ -26,10 +26,10 @@ CODE = (
     "training",
 )
 KNOWLEDGE = ("full", "partial")
-SETTING = {
+SETTING: dict[str, list[dict[str, Any]]] = {
     # c and beta of the paper: Figs. 4-7 have c = 10 and beta = 5, the rest c = 20 and beta = 10;
     # beta = 20 is what the paper says one must choose for c = 20
-    "krum": [{"c": 10}, {"c": 20}],
+    "krum": [{"c": 10}, {"c": 20}, {"c": 10, "noise": "ball"}, {"c": 20, "noise": "ball"}],
     "trimmed_mean": [{"c": 10, "beta": 5}, {"c": 20, "beta": 10}, {"c": 20, "beta": 20}],
     "median": [{"c": 10}, {"c": 20}],
 }

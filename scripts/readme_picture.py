@@ -6,7 +6,7 @@ from pdrr import figures
 from pdrr.records import recorded
 
 RULES = {
-    "Krum": ("fig04", {}),
+    "Krum": ("fig04", {"noise": "coordinate"}),
     "trimmed mean": ("fig06", {"beta": 20}),
     "median": ("fig07", {}),
 }

@@ -26,28 +26,31 @@ def made_up(*seeds, **columns):
 # on disk
 
 
-def test_a_round_trip_keeps_nine_digits_booleans_gaps_and_text(tmp_path):
-    values = [1 / 3, -1.23456789e-7, 6_603_710.0, 1.98765432e-12, np.nan]
-    frame = pd.DataFrame(
-        {
-            "seed": [1, 1, 2, 2, 3],
-            "value": values,
-            "nothing": np.nan,
-            "yes": [True, False, True, True, False],
-            "text": ["full", "partial", "a, b", "ρ", "full"],
-        }
-    )
-    Records(frame, frame.copy(), ORIGIN).save(tmp_path / "new", "fig99")
+VALUES = [1 / 3, -1.23456789e-7, 6_603_710.0, 1.98765432e-12, np.nan]
+KEPT = pd.DataFrame(
+    {
+        "seed": [1, 1, 2, 2, 3],
+        "value": VALUES,
+        "nothing": np.nan,
+        "yes": [True, False, True, True, False],
+        "text": ["full", "partial", "a, b", "ρ", "full"],
+    }
+)
+
+
+@pytest.mark.parametrize("part", ["table", "runs"])
+def test_a_round_trip_keeps_nine_digits_booleans_gaps_and_text(tmp_path, part):
+    Records(KEPT, KEPT.copy(), ORIGIN).save(tmp_path / "new", "fig99")
     loaded = Records.load(tmp_path / "new", "fig99")
-    for back in (loaded.table, loaded.runs):
-        assert list(back.columns) == list(frame.columns)
-        np.testing.assert_allclose(back["value"].astype(float), values, rtol=1e-8)
-        assert back["nothing"].dtype == float
-        assert back["nothing"].isna().all()
-        assert back["yes"].dtype == bool
-        assert back["seed"].dtype == int
-        for name in ("seed", "yes", "text"):
-            assert back[name].tolist() == frame[name].tolist()
+    back = getattr(loaded, part)
+    assert list(back.columns) == list(KEPT.columns)
+    np.testing.assert_allclose(back["value"].astype(float), VALUES, rtol=1e-8)
+    assert back["nothing"].dtype == float
+    assert back["nothing"].isna().all()
+    assert back["yes"].dtype == bool
+    assert back["seed"].dtype == int
+    for name in ("seed", "yes", "text"):
+        assert back[name].tolist() == KEPT[name].tolist()
     assert loaded.provenance == ORIGIN
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["fig99.csv", "fig99.json"]
 
@@ -257,7 +260,7 @@ def test_thresholds_are_the_middle_of_what_makes_the_fewest_errors():
     found = calibration(
         ("krum", 1, [0.9, 1.0], [0.1, 0.3], "malicious"),
         ("krum", 2, [0.7, 1.0], [0.2, 0.1], "malicious"),
-        ("krum", 3, [0.0, 0.0], [1.0, 1.0], "benign"),  # no attack to be seen: does not count
+        ("krum", 3, [0.9, 0.9], [0.6, 0.6], "benign"),  # no attack to be seen: does not count
         ("median", 1, [0.6, 1.0], [0.2, 0.7], ""),  # one error at best: (0.2, 0.6] or (0.7, 1]
     )
     assert recordings.thresholds(found) == {"krum": 0.5, "median": 0.4}
@@ -288,7 +291,6 @@ def result(
 
 
 ANY = {"malicious": [9, 9], "benign": [1, 2]}
-KRUM = "Krum, "
 FIG6 = {"beta": 5}
 TABLE = {"knowledge": "partial", "c": 20, **ANY}
 JUDGED = [  # a claim, a run that meets it, a run that does not, the numbers to be shown
@@ -370,6 +372,13 @@ def test_verdicts_on_made_up_runs(judged):
     assert verdict(True, False)["verdict"] == verdict(False, True)["verdict"] == "partly"
     assert verdict(True, False)["ours"] == shown
     assert verdict(False, False)["verdict"] == "not"
+
+
+@pytest.mark.parametrize("found", [(0.11, 1.0), (0.0, 0.98), (np.nan, np.nan)])
+def test_the_range_of_q_has_to_reach_both_ends(tmp_path, found):
+    (claim,) = [claim for claim in CLAIMS if "any q in" in claim.text]
+    result(1, **ANY, q=found).save(tmp_path, claim.stem)
+    assert judge(claim, tmp_path)["verdict"] == "not"
 
 
 def test_every_claim_has_made_up_runs():
