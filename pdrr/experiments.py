@@ -258,7 +258,10 @@ def first_parameters(
         ("next global, attacked", krum(observed.clients, **server)),
     ]
     table = pd.DataFrame(
-        [{"model": model, "first": float(w[0]), "second": float(w[1])} for model, w in points]
+        [
+            {"seed": seed, "model": model, "first": float(w[0]), "second": float(w[1])}
+            for model, w in points
+        ]
     )
     run = {
         "seed": seed,

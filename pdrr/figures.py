@@ -95,7 +95,7 @@ def fig07(records: Records) -> Figure:
 def overview(parts: Mapping[str, Records]) -> Figure:
     """Suspicion score of every client under the attack on each rule, side by side."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 3.2), layout="constrained")
+        figure = Figure(figsize=(10, 3.5), layout="constrained")
         panels = figure.subplots(1, len(parts), sharey=True)
         for ax, (rule, records) in zip(panels, parts.items(), strict=True):
             table, run = records.table, records.runs.iloc[0]
@@ -105,7 +105,10 @@ def overview(parts: Mapping[str, Records]) -> Figure:
             _client_axis(ax, len(table))
             ax.set_title(f"{rule}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}")
             ax.text(len(table) + 0.5, run["q"], f"q = {run['q']:g} ", ha="right", va="bottom")
+            ax.axhline(0, color="black", lw=0.8, zorder=4)
         panels[0].set_ylabel("suspicion score")
+        kinds = [Patch(color=MALICIOUS, label="malicious"), Patch(color=BENIGN, label="benign")]
+        figure.legend(handles=kinds, loc="outside lower center", ncols=2)
     return figure
 
 

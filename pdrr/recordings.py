@@ -15,7 +15,7 @@ from pdrr import experiments
 from pdrr.records import Records
 from pdrr.store import Store
 
-CODE = (
+SOURCES = (
     "arrays",
     "aggregators",
     "attacks",
@@ -25,6 +25,10 @@ CODE = (
     "metrics",
     "training",
 )
+# read once: an edit while a recording runs must not name results after code that did not make them
+CODE = hashlib.sha256(
+    b"\0".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in SOURCES)
+).hexdigest()
 KNOWLEDGE = ("full", "partial")
 SETTING: dict[str, list[dict[str, Any]]] = {
     # c and beta of the paper: Figs. 4-7 have c = 10 and beta = 5, the rest c = 20 and beta = 10;
@@ -136,17 +140,9 @@ def _cached(store: Store, experiment: Any, options: dict[str, Any]) -> Records:
         "experiment": experiment.__name__,
         "options": {name: value for name, value in options.items() if name != "source"},
         "settings": {**chosen.as_dict(), "data": experiments.dataset(chosen, store).sha256},
-        "code": code_digest(),
+        "code": CODE,
     }
     folder = store.folder("records", key)
     if not (folder / "run.json").exists():
         experiment(**options, store=store).save(folder, "run")
     return Records.load(folder, "run")
-
-
-def code_digest() -> str:
-    """SHA-256 of the sources that the numbers depend on."""
-    here = Path(__file__).parent
-    return hashlib.sha256(
-        b"\0".join((here / f"{name}.py").read_bytes() for name in CODE)
-    ).hexdigest()
