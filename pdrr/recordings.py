@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pdrr import experiments
 from pdrr.records import Records
 from pdrr.store import Store
 
-SOURCES = (
+CODE = (
     "arrays",
     "aggregators",
     "attacks",
@@ -23,12 +24,9 @@ SOURCES = (
     "experiments",
     "federation",
     "metrics",
+    "models",
     "training",
 )
-# read once: an edit while a recording runs must not name results after code that did not make them
-CODE = hashlib.sha256(
-    b"\0".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in SOURCES)
-).hexdigest()
 KNOWLEDGE = ("full", "partial")
 SETTING: dict[str, list[dict[str, Any]]] = {
     # c and beta of the paper: Figs. 4-7 have c = 10 and beta = 5, the rest c = 20 and beta = 10;
@@ -140,9 +138,21 @@ def _cached(store: Store, experiment: Any, options: dict[str, Any]) -> Records:
         "experiment": experiment.__name__,
         "options": {name: value for name, value in options.items() if name != "source"},
         "settings": {**chosen.as_dict(), "data": experiments.dataset(chosen, store).sha256},
-        "code": CODE,
+        "code": code_digest(),
     }
     folder = store.folder("records", key)
     if not (folder / "run.json").exists():
         experiment(**options, store=store).save(folder, "run")
     return Records.load(folder, "run")
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the sources that the numbers depend on, as they were when first asked for.
+
+    Read once: an edit while a recording runs must not file results under code that did not make
+    them.
+    """
+    here = Path(__file__)
+    sources = [here.with_name(f"{name}.py").read_bytes() for name in CODE]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()
