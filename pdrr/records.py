@@ -66,10 +66,13 @@ class Records:
             self.table.to_csv(path, index=False, float_format="%.9g")
         content = {
             "provenance": dict(self.provenance),
-            "runs": json.loads(self.runs.to_json(orient="records", double_precision=10)),
+            "runs": [
+                {name: None if pd.isna(value) else value for name, value in run.items()}
+                for run in self.runs.to_dict(orient="records")
+            ],
         }
         with atomic(folder / f"{stem}.json") as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Records:
@@ -77,8 +80,10 @@ class Records:
         try:
             content = json.loads((folder / f"{stem}.json").read_text("utf-8"))
             table = pd.read_csv(folder / f"{stem}.csv")
-            return cls(table, pd.DataFrame(content["runs"]), content["provenance"])
-        except (OSError, KeyError, ValueError) as error:
+            runs = pd.DataFrame(content["runs"])
+            gaps = [name for name in runs if runs[name].isna().any()]  # null where there was NaN
+            return cls(table, runs.astype(dict.fromkeys(gaps, float)), content["provenance"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"cannot read the records {folder / stem}.*: {error}") from error
 
     @classmethod

@@ -12,7 +12,7 @@ from pdrr.store import Store
 SMOKE, D = config.load("smoke"), 1947
 K, C, BETA, Q = SMOKE.federation.k, SMOKE.federation.c, SMOKE.defense.beta, SMOKE.defense.q
 RULES = ("krum", "trimmed_mean", "median")
-COLUMNS = ["rule", "seed", "round", "knowledge", "c", "beta"]
+COLUMNS = ["rule", "seed", "round", "knowledge", "c", "beta", "noise"]
 COLUMNS += ["client", "byzantine", "statistic", "score", "flagged"]
 SECONDS = ["training_s", "attack_s", "detection_s"]
 
@@ -184,3 +184,12 @@ def test_experiments_take_the_same_words_for_the_same_things():
     )
     for name in ("profile", "source", "seed", "knowledge", "c", "store"):
         assert detection[name] == points[name], name
+
+
+def test_epsilon_may_be_the_radius_of_a_ball(detection):
+    close, ball = detection("krum", noise="ball")
+    apart, coordinate = detection("krum", noise="coordinate")
+    assert (ball["noise"], coordinate["noise"]) == ("ball", "coordinate")
+    assert (close["noise"] == "ball").all()
+    malicious = [table["statistic"][table["byzantine"]] for table in (close, apart)]
+    assert malicious[0].min() > malicious[1].min()  # less noise, more alike

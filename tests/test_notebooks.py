@@ -212,9 +212,11 @@ def test_defaults_are_replaced_and_converted():
         "number": 1,
         "knowledge": "full",
         "c": 15,
+        "noise": "coordinate",
         "q": 0.25,
     }
-    assert [type(value) for value in values.values()] == [str, str, int, int, str, int, float]
+    kinds = [type(value) for value in values.values()]
+    assert kinds == [str, str, int, int, str, int, str, float]
 
 
 def test_what_every_notebook_is_given_is_left_out_where_it_has_no_use():
@@ -267,7 +269,7 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     assert {path.name for path in results.iterdir()} == names
     for name in names:
         assert f"wrote build/runs/smoke/{name}" in shown.out
-    assert re.search(r"seed +knowledge +c .*\n.* 1 +full +12 ", shown.out)
+    assert re.search(r"knowledge +c +.* FAR +MAR .*\n.* full +12 +coordinate ", shown.out)
     pictures = [path.read_bytes() for path in sorted(results.glob("*.png"))]
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures[0] != pictures[1]
