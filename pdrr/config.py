@@ -69,11 +69,26 @@ class Attack:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Thresholds:
+    """The threshold q of PDRR for each rule; ``thresholds[rule]`` looks one up."""
+
+    krum: Share
+    trimmed_mean: Share
+    median: Share
+
+    def __getitem__(self, rule: str) -> float:
+        values = asdict(self)
+        if rule not in values:
+            raise ValueError(f"q is set for {', '.join(values)}, got {rule!r}")
+        return float(values[rule])
+
+
+@dataclass(frozen=True, config=STRICT)
 class Defense:
     """The server's choices: trimmed values per side, and the threshold q for each rule."""
 
     beta: Annotated[int, Field(ge=0)]
-    q: dict[str, Share]
+    q: Thresholds
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -112,9 +127,11 @@ def load(profile: str, overrides: Mapping[str, Any] | None = None) -> Settings:
     for path, value in (overrides or {}).items():
         *parents, leaf = path.split(".")
         try:
-            reduce(lambda node, key: node[key], parents, values)[leaf] = value
+            node = reduce(lambda node, key: node[key], parents, values)
+            node[leaf]  # a profile states every key
         except (KeyError, TypeError) as error:
             raise ValueError(f"settings have no key {path!r}") from error
+        node[leaf] = value
     try:
         settings = TypeAdapter(Settings).validate_json(json.dumps({"profile": profile, **values}))
     except ValidationError as error:

@@ -147,6 +147,14 @@ def test_round_1_is_shared_by_all_rules_and_numbers_of_attackers(new_store, trai
     assert len(trainings) == K
 
 
+def test_later_rounds_of_two_rules_in_one_cache_do_not_mix(new_store, uninterrupted):
+    store = new_store()
+    by_mean = bits(federation(store, "mean").rounds([2]))
+    assert bits(federation(store).rounds([2])) == {2: uninterrupted[2]}
+    assert bits(federation(store, "mean").rounds([2])) == by_mean
+    assert by_mean[2] != uninterrupted[2]
+
+
 def test_another_seed_or_rate_or_data_set_is_another_round(new_store):
     store = new_store()
     changes = [{}, {"seed": 2}, {"training_learning_rate": 0.1}, {"training_batch": 5}]

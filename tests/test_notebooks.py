@@ -269,7 +269,7 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     assert {path.name for path in results.iterdir()} == names
     for name in names:
         assert f"wrote build/runs/smoke/{name}" in shown.out
-    assert re.search(r"knowledge +c +.* FAR +MAR .*\n.* full +12 +coordinate ", shown.out)
+    assert re.search(r"knowledge +c +.* FAR +MAR .*\n-.*\nseed 1 +full +12 +coordin", shown.out)
     pictures = [path.read_bytes() for path in sorted(results.glob("*.png"))]
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures[0] != pictures[1]
