@@ -17,9 +17,7 @@ from pdrr.aggregators import (
     check_beta,
     check_c,
     krum,
-    krum_scores,
     median_beta,
-    pairwise_squared_distances,
     sort_clients,
     trimmed_mean_of_sorted,
 )
@@ -33,6 +31,7 @@ from pdrr.arrays import (
     select,
     to_host,
 )
+from pdrr.distances import krum_scores, pairwise_squared_distances
 from pdrr.types import Crafted, Round
 
 KNOWLEDGE = ("full", "partial")

@@ -68,7 +68,8 @@ def run(
 
     path = notebooks.find(NOTEBOOKS, stem)
     values = notebooks.parse(path, {"profile": profile, "data": source}, parameters)
-    name = "-".join([stem, *(f"{key}={value}" for key, value in parameters)])
+    words = (f"{key}={value}" for key, value in parameters)
+    name = "-".join([stem, *words]).replace("/", "_")  # a value may be a path
     notebooks.prepare(path, values)
     target = notebooks.execute(path, values, (out or Path("build/runs") / profile) / name)
     notebooks.report(target)

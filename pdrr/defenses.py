@@ -22,9 +22,7 @@ from pdrr.aggregators import (
     check_beta,
     check_c,
     kept_fraction,
-    krum_scores,
     median_beta,
-    pairwise_squared_distances,
     sort_clients,
     trimmed_mean_of_sorted,
 )
@@ -39,6 +37,7 @@ from pdrr.arrays import (
     select,
     to_host,
 )
+from pdrr.distances import krum_scores, pairwise_squared_distances
 from pdrr.types import Detection, Round
 
 RULES = ("krum", "trimmed_mean", "median")

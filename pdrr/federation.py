@@ -84,6 +84,8 @@ class Federation:
             "model": asdict(settings.model),
             "training": asdict(settings.training),
         }
+        first = {name: self.training_key[name] for name in ("version", "model", "seed")}
+        self.initial = self.store.folder("initial", first) / "sent-0001.npy"
         self.chain = self.store.folder(
             "federation",
             {
@@ -121,8 +123,8 @@ class Federation:
         return f"{self.settings.profile} federation ({self.rule}, seed {self.settings.seed})"
 
     def _sent(self, number: int) -> Path:
-        """Where the global model that starts a round is kept."""
-        return self.chain / f"sent-{number:04d}.npy"
+        """Where the global model that starts a round is kept; the first is shared by all rules."""
+        return self.initial if number == 1 else self.chain / f"sent-{number:04d}.npy"
 
     def _latest(self, number: int) -> int:
         """The last round up to `number` whose global model is known; 0 if there is none."""

@@ -73,9 +73,13 @@ def prepare(notebook: Path, values: Mapping[str, Any]) -> None:
     if rule is None:
         return
     chosen = experiments.settings(
-        values["profile"], values["data"], values["seed"], c=values.get("c")
+        values["profile"],
+        values["data"],
+        values["seed"],
+        c=values.get("c"),
+        beta=values.get("beta"),
     )
-    federation = Federation(chosen, experiments.dataset(chosen), rule)
+    federation = Federation(chosen, experiments.dataset(chosen), values.get("rule", rule))
     next(federation.rounds([values.get("number", 1)]))
 
 

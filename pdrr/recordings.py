@@ -21,6 +21,7 @@ CODE = (
     "aggregators",
     "attacks",
     "defenses",
+    "distances",
     "experiments",
     "federation",
     "metrics",

@@ -11,7 +11,8 @@ from scipy.stats import trim_mean
 import oracles
 import pdrr.arrays
 from pdrr import AGGREGATORS, bulyan, krum, mean, median, trimmed_mean
-from pdrr.aggregators import kept_fraction, krum_scores, pairwise_squared_distances
+from pdrr.aggregators import kept_fraction
+from pdrr.distances import krum_scores, pairwise_squared_distances
 
 # Every rule with settings that are legal for k = 7; (rule, keyword arguments).
 RULES = {

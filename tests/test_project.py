@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ROOMS = {  # imports go to the same or a lower number
     "types": 0,
     "arrays": 0,
+    "distances": 1,
     "kernels": 1,
     "aggregators": 2,
     "attacks": 2,
