@@ -5,7 +5,7 @@ Colours mean the same everywhere: orange malicious, blue benign, as in the paper
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFormatter
+from pandas.io.formats.style import Styler
 
 from pdrr.records import Records
 
@@ -39,12 +40,13 @@ def fig02(records: Records) -> Figure:
     """First and second parameter of each model under the attack on Krum (Fig. 2)."""
     table = records.table
     run = records.runs.iloc[0]
-    marks = {
-        "benign": {"color": BENIGN, "marker": "o", "s": 36, "edgecolor": "white"},
-        "malicious": {"color": MALICIOUS, "marker": "o", "s": 60, "edgecolor": "white"},
-        "previous global": {"color": RED, "marker": "s", "s": 80, "edgecolor": "white"},
-        "next global": {"color": GREEN, "marker": "D", "s": 80, "edgecolor": "white"},
-        "next global, attacked": {"facecolor": "none", "edgecolor": "black", "s": 220},
+    filled = {"edgecolor": "white", "lw": 1}
+    marks: dict[str, dict[str, Any]] = {
+        "benign": {"color": BENIGN, "marker": "o", "s": 36, "zorder": 3, **filled},
+        "malicious": {"color": MALICIOUS, "marker": "o", "s": 36, "zorder": 5, **filled},
+        "previous global": {"color": RED, "marker": "s", "s": 110, "zorder": 3, **filled},
+        "next global": {"color": GREEN, "marker": "D", "s": 80, "zorder": 3, **filled},
+        "next global, attacked": {"facecolor": "none", "edgecolor": "black", "s": 220, "zorder": 3},
     }
     with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
         figure = Figure(figsize=(9, 4.4), layout="constrained")
@@ -52,9 +54,7 @@ def fig02(records: Records) -> Figure:
         for model, style in marks.items():
             points = table[table["model"] == model]
             number = f" ({len(points)})" if len(points) > 1 else ""
-            ax.scatter(
-                points["first"], points["second"], label=model + number, zorder=3, lw=1, **style
-            )
+            ax.scatter(points["first"], points["second"], label=model + number, **style)
         ax.set(xlabel="first parameter", ylabel="second parameter")
         ax.set_title(
             f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}:"
@@ -62,7 +62,7 @@ def fig02(records: Records) -> Figure:
         )
         malicious = table[table["model"] == "malicious"][["first", "second"]]
         away = (malicious - malicious.iloc[0]) / run["epsilon"]
-        zoom.scatter(away["first"], away["second"], zorder=3, lw=0.5, **marks["malicious"])
+        zoom.scatter(away["first"], away["second"], **marks["malicious"])
         zoom.set(xlabel="first, from $w'_1$, in ε", ylabel="second, from $w'_1$, in ε")
         zoom.set_title(f"the malicious models, ε = {run['epsilon']:g}")
         for each in (ax, zoom):
@@ -112,9 +112,50 @@ def overview(parts: Mapping[str, Records]) -> Figure:
     return figure
 
 
-def runs_table(records: Records) -> pd.DataFrame:
-    """What was run and what came out: a row per run, only the columns that say something."""
-    runs = records.runs
+def runs_table(records: Records) -> Styler:
+    """What was run and what came out, a row per run."""
+    return _table(records.runs, [f"seed {seed}" for seed in records.runs["seed"]])
+
+
+def seeds_table(records: Records) -> Styler:
+    """The same over all seeds: the largest FAR and MAR, and the q that suit every run."""
+    worst: Any = {
+        "q": "first",
+        "far": "max",
+        "mar": "max",
+        "q_low": lambda low: low.max(skipna=False),
+        "q_high": lambda high: high.min(skipna=False),
+        "lambda": "min",
+        "selected": lambda whose: " or ".join(sorted(set(whose))),
+        "attack_s": "median",
+        "detection_s": "median",
+    }
+    keys = ["rule", "noise", "c", "beta", "knowledge"]
+    groups = records.runs.groupby(keys, dropna=False, sort=False)
+    runs = groups.agg(worst).reset_index()
+    runs["q_low"] = runs["q_low"].where(runs["q_low"] < runs["q_high"])  # none suits every run
+    return _table(runs, [f"{n} seeds" for n in groups.size()])
+
+
+def provenance_table(records: Records) -> Styler:
+    """Where the numbers of a page come from."""
+    p = records.provenance
+    settings = p["settings"]
+    rows = {
+        "data": f"{p['data']} ({'synthetic' if p['synthetic'] else 'real'})",
+        "data SHA-256": p["sha256"][:16],
+        "profile": f"{p['profile']}, d = {p['d']:,}",
+        "training": ", ".join(f"{k} {v}" for k, v in settings["training"].items()),
+        "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
+        "device": p["device"],
+        "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
+        "commit, date": f"{p['commit']}, {p['date']}",
+    }
+    return _styled(pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)))
+
+
+def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
+    """Only the columns that say something, in the words of the book."""
     table = pd.DataFrame({"knowledge": runs["knowledge"], "c": runs["c"]})
     if runs["beta"].notna().any():
         table["β"] = runs["beta"].astype(int)
@@ -129,26 +170,14 @@ def runs_table(records: Records) -> pd.DataFrame:
         "none" if np.isnan(low) else f"({low:.2f}, {high:.2f}]"
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
-    table["attack s"] = runs["attack_s"].map("{:.1f}".format)
-    table["detection s"] = runs["detection_s"].map("{:.1f}".format)
-    return table.set_axis([f"seed {seed}" for seed in runs["seed"]])
+    table["attack"] = runs["attack_s"].map("{:.1f} s".format)
+    table["detection"] = runs["detection_s"].map("{:.1f} s".format)
+    return _styled(table).relabel_index(list(rows), axis="index")
 
 
-def provenance_table(records: Records) -> pd.DataFrame:
-    """Where the numbers of a page come from, as a two-column table."""
-    p = records.provenance
-    settings = p["settings"]
-    rows = {
-        "data": f"{p['data']} ({'synthetic' if p['synthetic'] else 'real'})",
-        "data SHA-256": p["sha256"][:16],
-        "profile": f"{p['profile']}, d = {p['d']:,}",
-        "training": ", ".join(f"{k} {v}" for k, v in settings["training"].items()),
-        "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
-        "device": p["device"],
-        "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
-        "commit, date": f"{p['commit']}, {p['date']}",
-    }
-    return pd.DataFrame({"where these numbers come from": rows.values()}, index=list(rows))
+def _styled(table: pd.DataFrame) -> Styler:
+    """A table that pandas does not abbreviate."""
+    return table.style.set_table_attributes('class="dataframe"')
 
 
 def _client_bars(
