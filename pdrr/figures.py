@@ -167,7 +167,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
     table["FAR"] = runs["far"].map("{:.2f}".format)
     table["MAR"] = runs["mar"].map("{:.2f}".format)
     table["suitable q"] = [
-        "none" if np.isnan(low) else f"({low:.2f}, {high:.2f}]"
+        "none" if np.isnan(low) else f"({low:.3f}, {high:.3f}]"
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
     table["attack"] = runs["attack_s"].map("{:.1f} s".format)

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,12 @@ def peak_memory() -> int:
     return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts in bytes
 
 
+@cache
 def commit() -> str:
-    """The package's git commit, "-dirty" if pdrr/ differs from it; "unknown" outside a clone."""
+    """The package's git commit, "-dirty" if pdrr/ differs from it; "unknown" outside a clone.
+
+    As it was when first asked for, since that is the code in memory.
+    """
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
