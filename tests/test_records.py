@@ -62,7 +62,7 @@ def test_a_recorded_run_without_a_q_range_can_be_drawn(tmp_path, monkeypatch):
     none.save(tmp_path, "fig05")
     loaded = Records.load(tmp_path, "fig05")
     assert figures.fig05(loaded).axes
-    assert figures.runs_table(loaded)["suitable q"].tolist() == ["none"]
+    assert figures.runs_table(loaded).data["suitable q"].tolist() == ["none"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
