@@ -127,7 +127,6 @@ def seeds_table(records: Records) -> Styler:
         "q_high": lambda high: high.min(skipna=False),
         "lambda": "min",
         "selected": lambda whose: " or ".join(sorted(set(whose))),
-        "attack_s": "median",
         "detection_s": "median",
     }
     keys = ["rule", "noise", "c", "beta", "knowledge"]
@@ -151,7 +150,9 @@ def provenance_table(records: Records) -> Styler:
         "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
         "commit, date": f"{p['commit']}, {p['date']}",
     }
-    return _styled(pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)))
+    return _styled(
+        pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)), "provenance"
+    )
 
 
 def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
@@ -170,14 +171,13 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         "none" if np.isnan(low) else f"({low:.3f}, {high:.3f}]"
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
-    table["attack"] = runs["attack_s"].map("{:.1f} s".format)
     table["detection"] = runs["detection_s"].map("{:.1f} s".format)
-    return _styled(table).relabel_index(list(rows), axis="index")
+    return _styled(table, "runs").relabel_index(list(rows), axis="index")
 
 
-def _styled(table: pd.DataFrame) -> Styler:
-    """A table that pandas does not abbreviate."""
-    return table.style.set_table_attributes('class="dataframe"')
+def _styled(table: pd.DataFrame, kind: str) -> Styler:
+    """A table that pandas does not abbreviate; `kind` is its class in the pages' style sheet."""
+    return table.style.set_table_attributes(f'class="dataframe {kind}"')
 
 
 def _client_bars(

@@ -1,7 +1,7 @@
 """Sphinx extension: outputs of the executed notebooks as files that chapters can show.
 
 Before anything is read, the first picture of `notebooks/<stem>.ipynb` is written to
-`_outputs/<stem>.png` and its last HTML table to `_outputs/<stem>.html`, both in the source folder.
+`_outputs/<stem>.png` and its first HTML table to `_outputs/<stem>.html`, both in the source folder.
 A chapter then shows them with `figure` and `raw`, which always see the notebook as it is now.
 """
 
@@ -23,12 +23,14 @@ def extract(app: Any) -> None:
             for output in cell.get("outputs", [])
         ]
         pictures = [data["image/png"] for data in shown if "image/png" in data]
-        tables = [data["text/html"] for data in shown if "text/html" in data]
+        tables = [
+            data["text/html"] for data in shown if "<table" in "".join(data.get("text/html", ""))
+        ]
         if pictures:
             write(source / "_outputs" / f"{notebook.stem}.png", base64.b64decode(pictures[0]))
         if tables:
             # chapters lie one folder above: ./fig04.html there is notebooks/fig04.html here
-            table = "".join(tables[-1]).replace('href="./', 'href="notebooks/')
+            table = "".join(tables[0]).replace('href="./', 'href="notebooks/')
             write(source / "_outputs" / f"{notebook.stem}.html", table.encode())
 
 
