@@ -163,7 +163,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
     if (runs["rule"] == "krum").all():
         table["noise"] = runs["noise"]
         table["λ"] = [f"{x:.1e}" if x > 0 else "none" for x in runs["lambda"]]
-        table["Krum selects"] = runs["selected"]
+        table["selects"] = runs["selected"]
     table["q"] = runs["q"].map("{:g}".format)
     table["FAR"] = runs["far"].map("{:.2f}".format)
     table["MAR"] = runs["mar"].map("{:.2f}".format)
