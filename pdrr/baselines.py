@@ -1,0 +1,257 @@
+"""The detectors the paper compares PDRR with: VAE, DAGMM, ERR and LFR (section 5.1).
+
+All four need images of the server's own, which PDRR does not: ERR and LFR try models on them, VAE
+and DAGMM learn what weights trained on them look like. All flag the c models with the largest
+score, as the paper did; ties are broken at random. They need finite models and refuse others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pdrr.aggregators import AGGREGATORS, check_beta, check_c, median_beta, sort_clients
+from pdrr.arrays import Array, array_namespace, blocks, check_finite, float64, to_host
+from pdrr.distances import krum_scores, pairwise_squared_distances
+from pdrr.models import set_flat
+from pdrr.spectral import DAGMM, VAE, flag_largest, mixture_energy, verdict, whole
+from pdrr.store import digest
+from pdrr.training import LocalTrainer
+from pdrr.types import Detection, Round
+
+__all__ = [
+    "BASELINES",
+    "DAGMM",
+    "ERR",
+    "LFR",
+    "VAE",
+    "flag_largest",
+    "leave_one_out",
+    "mixture_energy",
+    "snapshots",
+    "union",
+]
+
+RULES = ("mean", "krum", "trimmed_mean", "median")
+
+
+def union(err: Detection, lfr: Detection) -> Array:
+    """Flagged by ERR or by LFR: bool [k] ("Union" of Fang et al. 2020, arXiv:1911.11815)."""
+    return err.flagged | lfr.flagged
+
+
+def leave_one_out(
+    observed: Round, rule: str, *, c: int | None = None, beta: int | None = None
+) -> Iterator[Array]:
+    """The rule on all models but i, for i = 0 .. k-1.
+
+    Parameters
+    ----------
+    observed : Round
+        k finite models [k, d].
+    rule : {"mean", "krum", "trimmed_mean", "median"}
+    c, beta : int
+        Setting of Krum, of the trimmed mean; unchanged although only k - 1 models are left.
+
+    Returns
+    -------
+    iterator of k arrays [d], dtype and device of the models. For Krum they are views of rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        At the call: unknown rule, models that are not finite, c or beta that k - 1 models forbid.
+
+    Notes
+    -----
+    One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
+    the kept value at the edge beyond which x_i lies. So the rule on the others is
+    (total - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
+    """
+    who, k = f"leave_one_out of {rule}", observed.k
+    if rule not in RULES:
+        raise ValueError(f"leave_one_out needs a rule of {', '.join(RULES)}, got {rule!r}")
+    check_finite("leave_one_out", observed.clients)
+    if rule != "krum":
+        betas = {"mean": 0, "trimmed_mean": beta, "median": median_beta(k - 1)}
+        return _trimmed_means(observed.clients, check_beta(who, k - 1, betas[rule]))
+    neighbours = k - 1 - check_c(who, k - 1, c) - 2
+    squared = pairwise_squared_distances(observed.clients, observed.previous)
+    others = [np.delete(np.arange(k), i) for i in range(k)]
+    best = [np.argmin(krum_scores(squared[np.ix_(o, o)], neighbours=neighbours)) for o in others]
+    return (observed.clients[int(o[b]), :] for o, b in zip(others, best, strict=True))
+
+
+def _trimmed_means(clients: Array, beta: int) -> Iterator[Array]:
+    """The trimmed mean without model i, for each i; needs 2 * beta < k - 1."""
+    xp = array_namespace(clients)
+    k, d = clients.shape
+    parts = []
+    for cols in blocks(d):
+        ordered = sort_clients(clients[:, cols])
+        # sums are taken from the middle value: if all others are equal, exactly that value is left
+        edges = float64(xp.stack([ordered[j, :] for j in (beta, k // 2, k - 1 - beta)]))
+        kept = float64(ordered[beta : k - beta, :]) - edges[1, :][None, :]
+        parts.append((cols, edges, xp.sum(kept, axis=0)))
+
+    def part(i: int, cols: slice, edges: Array, total: Array) -> Array:
+        low, middle, high = edges[0, :], edges[1, :], edges[2, :]
+        left_out = xp.minimum(xp.maximum(float64(clients[i, cols]), low), high) - middle
+        return xp.astype(middle + (total - left_out) / (k - 1 - 2 * beta), clients.dtype)
+
+    for i in range(k):
+        yield xp.concat([part(i, *block) for block in parts])
+
+
+class Rejection:
+    """ERR and LFR: the impact of each model on a measure of harm, `_harm` of either.
+
+    Parameters
+    ----------
+    rule : {"mean", "krum", "trimmed_mean", "median"}
+        Aggregation rule of the server.
+    network : LocalTrainer
+        Tries models.
+    auxiliary : (array [n, 28, 28, 1] float32, int array [n])
+        Images and labels of the server, ``FederatedDataset.auxiliary()``.
+    c : int
+        Models to flag, and what Krum tolerates.
+    rng : numpy Generator
+        Breaks ties.
+    beta : int
+        For the trimmed mean only: values trimmed per side.
+    leave_out : {"rule", "mean"}
+        What aggregates the models, with and without each: the rule (Fang et al.'s words), or
+        their mean, as public code has it whatever the rule.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        network: LocalTrainer,
+        auxiliary: tuple[np.ndarray, np.ndarray],
+        c: int,
+        rng: np.random.Generator,
+        beta: int | None = None,
+        leave_out: str = "rule",
+    ) -> None:
+        who = type(self).__name__
+        if rule not in RULES:
+            raise ValueError(f"{who} needs a rule of {', '.join(RULES)}, got {rule!r}")
+        if leave_out not in ("rule", "mean"):
+            raise ValueError(f"{who} needs leave_out 'rule' or 'mean', got {leave_out!r}")
+        if (beta is not None) != (rule == "trimmed_mean"):
+            raise TypeError(f"{who} needs beta for the trimmed mean only, got {beta} for {rule}")
+        if not len(auxiliary[0]) == len(auxiliary[1]) > 0:
+            raise ValueError(
+                f"{who} needs one label per image and at least one, got "
+                f"{len(auxiliary[0])} images and {len(auxiliary[1])} labels"
+            )
+        self.rule = rule if leave_out == "rule" else "mean"
+        own: dict[str, dict[str, Any]] = {"krum": {"c": c}, "trimmed_mean": {"beta": beta}}
+        self.settings = own.get(self.rule, {})
+        self.network, self.auxiliary, self.c, self.rng = network, auxiliary, whole(who, "c", c), rng
+
+    def detect(self, observed: Round) -> Detection:
+        """Flag the c models without which the aggregate does best.
+
+        Returns
+        -------
+        Detection
+            Statistic and scores: harm of the aggregate of all models minus that of all but i.
+            `pre_aggregate` is the aggregate of all. Equal aggregates are tried once.
+
+        Raises
+        ------
+        ValueError
+            If a model is not finite, or c or beta do not fit k - 1 models.
+        """
+        check_finite(type(self).__name__, observed.clients)
+        without = leave_one_out(observed, self.rule, **self.settings)
+        near = {"previous": observed.previous} if self.rule == "krum" else {}
+        everyone = AGGREGATORS[self.rule](observed.clients, **self.settings, **near)
+        known: dict[str, float] = {}
+
+        def harm(model: Array) -> float:
+            key = digest(to_host(model))
+            if key not in known:
+                known[key] = self._harm(to_host(model))
+            return known[key]
+
+        impact = harm(everyone) - np.array([harm(model) for model in without])
+        return verdict(observed, impact, self.c, self.rng, everyone)
+
+    def _harm(self, model: np.ndarray) -> float:
+        raise NotImplementedError
+
+
+class ERR(Rejection):
+    """Error-rate-based rejection: the impact on the error rate. Parameters: see `Rejection`.
+
+    References
+    ----------
+    Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
+    """
+
+    def _harm(self, model: np.ndarray) -> float:
+        return self.network.error(model, *self.auxiliary)
+
+
+class LFR(Rejection):
+    """Loss-function-based rejection: the impact on the mean cross-entropy, in nats.
+
+    Parameters: see `Rejection`. A loss that overflows counts as the largest float.
+
+    References
+    ----------
+    Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
+    """
+
+    def _harm(self, model: np.ndarray) -> float:
+        x, y = self.auxiliary
+        set_flat(self.network.network, model)
+        logits = self.network.network.predict(x, batch_size=256, verbose=0).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
+        return float(np.nan_to_num(loss.mean(), nan=np.finfo(np.float64).max))
+
+
+def snapshots(
+    network: LocalTrainer,
+    auxiliary: tuple[np.ndarray, np.ndarray],
+    *,
+    count: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Weights of the network on its way through training on the server's own images.
+
+    Parameters
+    ----------
+    network : LocalTrainer
+        Trains from its own initial model.
+    auxiliary : (array [m, 28, 28, 1] float32, int array [m])
+    count : int >= 1
+        Snapshots. Before each the network trains on a new random half of the images.
+    rng : numpy Generator
+        Chooses and shuffles the images.
+
+    Returns
+    -------
+    array [count, d] float32.
+    """
+    if whole("snapshots", "count", count) < 1 or len(auxiliary[1]) < 2:
+        raise ValueError(
+            f"snapshots needs count >= 1 and two images, got {count} and {len(auxiliary[1])}"
+        )
+    x, y = auxiliary
+    model, taken = network.initial, np.empty((count, len(network.initial)), np.float32)
+    for row in range(count):
+        half = rng.choice(len(y), len(y) // 2, replace=False)
+        model = taken[row] = network.train(model, x[half], y[half], rng)
+    return taken
+
+
+BASELINES = {"vae": VAE, "dagmm": DAGMM, "err": ERR, "lfr": LFR}
