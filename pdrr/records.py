@@ -96,7 +96,7 @@ class Records:
         return cls(
             pd.concat([p.table for p in parts], ignore_index=True),
             pd.concat([p.runs for p in parts], ignore_index=True),
-            {**last, "seconds": seconds},
+            {**last, "seconds": round(seconds, 2)},
         )
 
 
