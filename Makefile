@@ -101,7 +101,7 @@ PAGES   := $(STEMS:%=build/pages/$(PROFILE)/%.ipynb)
 SOURCES := $(shell find pdrr -name '*.py' -o -name '*.yaml' -o -name 'glyphs.png')
 CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 
-build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) build/pages/.data-$(subst /,_,$(DATA))
+build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) $(wildcard $(DATA)) build/pages/.data-$(subst /,_,$(DATA))
 	@echo "$* ..."
 	@$(RUN) page $* $@ --profile $(PROFILE) --data $(DATA)
 
@@ -109,7 +109,11 @@ build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard
 build/pages/.data-$(subst /,_,$(DATA)):
 	@mkdir -p $(@D) && rm -f $(@D)/.data-* && touch $@
 
-$(SITE)/index.html: $(PAGES) $(CHAPTERS) _config.yml CHANGELOG.md
+# another PROFILE makes the site out of date, though its pages may be older
+build/pages/.profile-$(PROFILE):
+	@mkdir -p $(@D) && rm -f $(@D)/.profile-* && touch $@
+
+$(SITE)/index.html: $(PAGES) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile-$(PROFILE)
 	@rm -rf build/book build/site && mkdir -p build/book/notebooks
 	@cp -pR book/. build/book/
 	@cp -p $(PAGES) build/book/notebooks/

@@ -23,7 +23,6 @@ from pdrr.records import Records
 
 BENIGN, MALICIOUS, GREEN = sns.color_palette("colorblind")[:3]
 RED = "#c1121f"
-PAGES = "."
 STYLE: dict[Any, Any] = {
     "axes.grid.axis": "y",
     "axes.spines.right": False,
@@ -236,7 +235,7 @@ def verdicts_html(table: pd.DataFrame) -> str:
         for v in table["verdict"]
     ]
     shown["claim"] = [
-        f'<a href="{PAGES}/{stem}.html">{escape(text)}</a>'
+        f'<a href="./{stem}.html">{escape(text)}</a>'
         for stem, text in zip(table["figure"], table["claim"], strict=True)
     ]
     for column in ("paper", "ours"):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import miniature
-from pdrr import diagrams, figures, notebooks, recordings
+from pdrr import config, diagrams, figures, notebooks, recordings
 from pdrr.cli import main
 from pdrr.experiments import detection
 from pdrr.records import RECORDED, Records, recorded
@@ -311,3 +311,12 @@ def test_a_failing_notebook_leaves_the_former_result(tmp_path):
 def test_a_truth_value_is_true_or_false(tmp_path):
     with pytest.raises(ValueError, match="broken: fail needs true or false, got '1'"):
         notebooks.parse(throw_away(tmp_path), {}, [("fail", "1")])
+
+
+@pytest.mark.parametrize(
+    ("stem", "rule"),
+    [("fig04", "krum"), ("fig05", "trimmed_mean"), ("fig06", "trimmed_mean"), ("fig07", "median")],
+)
+def test_a_notebooks_threshold_is_the_profiles(stem, rule):
+    default = papermill.inspect_notebook(str(FOLDER / f"{stem}.ipynb"))["q"]["default"]
+    assert float(default) == config.load("quick").defense.q[rule]

@@ -424,3 +424,9 @@ def test_verdicts_become_html_with_links_and_badges():
     html = figures.verdicts_html(pd.DataFrame(rows))
     assert html.count("sd-badge") == html.count('/fig04.html">a &lt; ') == 3
     assert "<td>&lt; 0.1</td>" in html
+
+
+def test_the_profiles_thresholds_are_those_of_the_committed_calibration():
+    committed = Records.load(Path(__file__).parents[1] / "book/records/quick", "calibration")
+    computed = recordings.thresholds(committed)
+    assert {rule: config.load("paper").defense.q[rule] for rule in computed} == computed
