@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from pdrr.aggregators import AGGREGATORS, check_beta, check_c, median_beta, sort_clients
 from pdrr.arrays import Array, array_namespace, blocks, check_finite, float64, to_host
 from pdrr.distances import krum_scores, pairwise_squared_distances
-from pdrr.models import set_flat
+from pdrr.metrics import error_rate
 from pdrr.spectral import DAGMM, VAE, flag_largest, mixture_energy, verdict, whole
 from pdrr.store import digest
 from pdrr.training import LocalTrainer
@@ -27,6 +28,7 @@ __all__ = [
     "ERR",
     "LFR",
     "VAE",
+    "err_and_lfr",
     "flag_largest",
     "leave_one_out",
     "mixture_energy",
@@ -169,23 +171,37 @@ class Rejection:
         ValueError
             If a model is not finite, or c or beta do not fit k - 1 models.
         """
+        return self._detections(observed)[type(self)]
+
+    def _detections(self, observed: Round) -> dict[type[Rejection], Detection]:
+        """What ERR and LFR find, from the same trials."""
         check_finite(type(self).__name__, observed.clients)
         without = leave_one_out(observed, self.rule, **self.settings)
         near = {"previous": observed.previous} if self.rule == "krum" else {}
         everyone = AGGREGATORS[self.rule](observed.clients, **self.settings, **near)
-        known: dict[str, float] = {}
+        known: dict[str, tuple[float, float]] = {}
 
-        def harm(model: Array) -> float:
+        def harm(model: Array) -> tuple[float, float]:
             key = digest(to_host(model))
             if key not in known:
                 known[key] = self._harm(to_host(model))
             return known[key]
 
-        impact = harm(everyone) - np.array([harm(model) for model in without])
-        return verdict(observed, impact, self.c, self.rng, everyone)
+        with_all = harm(everyone)
+        impact = np.array(with_all) - np.array([harm(model) for model in without])
+        return {
+            kind: verdict(observed, impact[:, column], self.c, self.rng, everyone)
+            for column, kind in enumerate((ERR, LFR))
+        }
 
-    def _harm(self, model: np.ndarray) -> float:
-        raise NotImplementedError
+    def _harm(self, model: np.ndarray) -> tuple[float, float]:
+        """Error rate and mean cross-entropy in nats; one that overflows is the largest float."""
+        x, y = self.auxiliary
+        logits = self.network.logits(model, x).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
+        loss = np.nan_to_num(loss.mean(), nan=np.finfo(np.float64).max)
+        return error_rate(np.argmax(logits, axis=1), y), float(loss)
 
 
 class ERR(Rejection):
@@ -195,9 +211,6 @@ class ERR(Rejection):
     ----------
     Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
     """
-
-    def _harm(self, model: np.ndarray) -> float:
-        return self.network.error(model, *self.auxiliary)
 
 
 class LFR(Rejection):
@@ -210,13 +223,14 @@ class LFR(Rejection):
     Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
     """
 
-    def _harm(self, model: np.ndarray) -> float:
-        x, y = self.auxiliary
-        set_flat(self.network.network, model)
-        logits = self.network.network.predict(x, batch_size=256, verbose=0).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
-        return float(np.nan_to_num(loss.mean(), nan=np.finfo(np.float64).max))
+
+def err_and_lfr(observed: Round, rule: str, **settings: Any) -> tuple[Detection, Detection]:
+    """ERR's and LFR's detections, for the price of one: both try the same aggregates.
+
+    `settings` are the keyword parameters of either (see `Rejection`).
+    """
+    found = ERR(rule, **settings)._detections(observed)
+    return found[ERR], found[LFR]
 
 
 def snapshots(
@@ -225,18 +239,20 @@ def snapshots(
     *,
     count: int,
     rng: np.random.Generator,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weights of the network on its way through training on the server's own images.
 
     Parameters
     ----------
     network : LocalTrainer
-        Trains from its own initial model.
     auxiliary : (array [m, 28, 28, 1] float32, int array [m])
     count : int >= 1
         Snapshots. Before each the network trains on a new random half of the images.
     rng : numpy Generator
         Chooses and shuffles the images.
+    start : array [d] float32, optional
+        Where training starts; the network's initial model by default.
 
     Returns
     -------
@@ -247,8 +263,9 @@ def snapshots(
             f"snapshots needs count >= 1 and two images, got {count} and {len(auxiliary[1])}"
         )
     x, y = auxiliary
-    model, taken = network.initial, np.empty((count, len(network.initial)), np.float32)
-    for row in range(count):
+    model = network.initial if start is None else start
+    taken = np.empty((count, len(model)), np.float32)
+    for row in tqdm(range(count), desc="snapshots", unit="snapshot", disable=None):
         half = rng.choice(len(y), len(y) // 2, replace=False)
         model = taken[row] = network.train(model, x[half], y[half], rng)
     return taken

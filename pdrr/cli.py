@@ -94,16 +94,15 @@ def page(stem: str, profile: str, source: str, target: Path) -> None:
 @click.argument("stems", nargs=-1)
 @profile_option
 @data_option
-@click.option(
-    "--seeds", default="1,2,3", show_default=True, help="Seeds to run, separated by commas."
-)
+@click.option("--seeds", help="Seeds, separated by commas.  [smoke 1, quick 1-5, paper 1-3]")
 @click.option("--out", type=click.Path(path_type=Path), default=RECORDED, show_default=True)
-def record(stems: tuple[str, ...], profile: str, source: str, seeds: str, out: Path) -> None:
+def record(stems: tuple[str, ...], profile: str, source: str, seeds: str | None, out: Path) -> None:
     """Run the recorded experiments (all, or STEMS) and write them to OUT/PROFILE."""
     from pdrr import recordings
 
+    config.load(profile)  # refuses unknown profiles
     try:
-        numbers = [int(seed) for seed in seeds.split(",")]
+        numbers = [int(seed) for seed in seeds.split(",")] if seeds else recordings.SEEDS[profile]
     except ValueError as error:
         raise ValueError(f"--seeds needs whole numbers like 1,2,3, got {seeds!r}") from error
     recordings.run(stems, profile, source, numbers, out / profile)

@@ -92,6 +92,23 @@ class Defense:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Baselines:
+    """What VAE and DAGMM are trained on, and how long; the paper states none of it."""
+
+    snapshots: Annotated[int, Field(ge=2)]  # each after training on half of the auxiliary images
+    coordinates: Count  # weights of a model that they look at
+    epochs: Count
+    samples: Count  # L, draws of VAE's latent vector
+
+
+@dataclass(frozen=True, config=STRICT)
+class Evaluation:
+    """When the schemes are compared."""
+
+    rounds: Annotated[list[Count], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT)
 class Settings:
     """Everything a run depends on."""
 
@@ -103,6 +120,8 @@ class Settings:
     federation: Federation
     attack: Attack
     defense: Defense
+    baselines: Baselines
+    evaluation: Evaluation
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, for keys and records."""

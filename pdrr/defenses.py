@@ -150,7 +150,10 @@ class PDRR:
             The new global model; the previous one if too few models remain (the notes say so).
         detection : Detection
         """
-        detection = self.detect(observed)
+        return self.reaggregate(observed, self.detect(observed))
+
+    def reaggregate(self, observed: Round, detection: Detection) -> tuple[Array, Detection]:
+        """The last two steps of `aggregate`, for a detection made before: remove, re-aggregate."""
         rows = np.flatnonzero(~to_host(detection.flagged))
         reduced = self._reduced(observed.k, len(rows))
         if reduced is None:

@@ -6,8 +6,9 @@ Each notebook makes one call here and one in `figures`.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,22 @@ from pdrr.records import Records, provenance
 from pdrr.store import Store, atomic
 from pdrr.types import Crafted, Round
 
+CODE = (  # what the numbers depend on
+    "arrays",
+    "aggregators",
+    "attacks",
+    "baselines",
+    "defenses",
+    "distances",
+    "evaluation",
+    "experiments",
+    "federation",
+    "metrics",
+    "models",
+    "schemes",
+    "spectral",
+    "training",
+)
 GLYPH_SEED = 0  # the embedded writers are one data set: other seeds re-run the federation on it
 
 
@@ -84,6 +101,40 @@ def _dataset(wanted: config.Data, root: Path) -> FederatedDataset:
                 split=drawn.test.astype(np.uint8),
             )
     return replace(read_npz(path), name=glyphs.NAME, synthetic=True)
+
+
+def cached(
+    experiment: Callable[..., Records], options: Mapping[str, Any], store: Store | None = None
+) -> Records:
+    """The records of one experiment, run only if the cache does not have them.
+
+    `options` name at least profile, source and seed. The key holds the code as well: a change of
+    the package runs everything again.
+    """
+    store = store or Store()
+    chosen = settings(options["profile"], options["source"], options["seed"])
+    key = {
+        "experiment": experiment.__name__,
+        "options": {name: value for name, value in options.items() if name != "source"},
+        "settings": {**chosen.as_dict(), "data": dataset(chosen, store).sha256},
+        "code": code_digest(),
+    }
+    folder = store.folder("records", key)
+    if not (folder / "run.json").exists():
+        experiment(**options, store=store).save(folder, "run")
+    return Records.load(folder, "run")
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the sources that the numbers depend on, as they were when first asked for.
+
+    Read once: an edit while a recording runs must not file results under code that did not make
+    them.
+    """
+    here = Path(__file__)
+    sources = [here.with_name(f"{name}.py").read_bytes() for name in CODE]
+    return sha256(b"\0".join(sources)).hexdigest()
 
 
 def honest_round(settings: Settings, rule: str, number: int, store: Store | None = None) -> Round:
@@ -182,7 +233,7 @@ def detection(
         "q": detector.q,
         "succeeded": crafted.succeeded,
         "lambda": crafted.detail.get("lambda", np.nan),
-        "selected": _selected(crafted.observed, found.pre_aggregate, compromised),
+        "selected": selected(crafted.observed, found.pre_aggregate, compromised),
         "far": far(found.flagged, compromised),
         "mar": mar(found.flagged, compromised),
         "q_low": low,
@@ -208,7 +259,7 @@ def detection(
     )
 
 
-def _selected(observed: Round, pre_aggregate: np.ndarray, compromised: np.ndarray) -> str:
+def selected(observed: Round, pre_aggregate: np.ndarray, compromised: np.ndarray) -> str:
     """Whose model the rule selected: "malicious", "benign", or "" for a rule that averages."""
     for model, bad in zip(observed.clients, compromised, strict=True):
         if np.array_equal(model, pre_aggregate):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pdrr.training import LocalTrainer
 
 VERSION = 1  # of what this file and training.py compute: older cached rounds are not reused
-SELECT, TRAIN, ATTACK = 1, 2, 3  # streams of random numbers, independent of each other
+SELECT, TRAIN, ATTACK, DETECT = 1, 2, 3, 4  # streams of random numbers, independent of each other
 
 
 def stream(seed: int, purpose: int, *index: int) -> np.random.Generator:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +10,14 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from pdrr import experiments
+from pdrr import config, evaluation, experiments
 from pdrr.records import Records
 from pdrr.store import Store
 
-CODE = (
-    "arrays",
-    "aggregators",
-    "attacks",
-    "defenses",
-    "distances",
-    "experiments",
-    "federation",
-    "metrics",
-    "models",
-    "training",
-)
-KNOWLEDGE = ("full", "partial")
+Job = tuple[Callable[..., Records], dict[str, Any]]
+
+KNOWLEDGE = ("partial", "full")
+SEEDS = {"smoke": (1,), "quick": (1, 2, 3, 4, 5), "paper": (1, 2, 3)}
 SETTING: dict[str, list[dict[str, Any]]] = {
     # c and beta of the paper: Figs. 4-7 have c = 10 and beta = 5, the rest c = 20 and beta = 10;
     # beta = 20 is what the paper says one must choose for c = 20
@@ -38,33 +27,61 @@ SETTING: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def _detections(rule: str, **more: Any) -> list[tuple[Any, dict[str, Any]]]:
+def _detections(rule: str, settings: Sequence[dict[str, Any]], **more: Any) -> list[Job]:
     return [
         (experiments.detection, {"rule": rule, "knowledge": knowledge, **own, **more})
-        for own in SETTING[rule]
-        for knowledge in KNOWLEDGE
+        for own in settings
+        for knowledge in ("full", "partial")
     ]
 
 
-EXPERIMENTS: dict[str, list[tuple[Any, dict[str, Any]]]] = {
+FIXED: dict[str, list[Job]] = {  # the same for every profile and seed
     "fig02": [(experiments.first_parameters, {"knowledge": "full", "c": 20, "epsilon": 1e-6})],
-    "fig04": _detections("krum"),
-    "fig05": _detections("trimmed_mean", zero_change=True),
-    "fig06": _detections("trimmed_mean"),
-    "fig07": _detections("median"),
+    "fig04": _detections("krum", SETTING["krum"]),
+    "fig05": _detections("trimmed_mean", SETTING["trimmed_mean"], zero_change=True),
+    "fig06": _detections("trimmed_mean", SETTING["trimmed_mean"]),
+    "fig07": _detections("median", SETTING["median"]),
     # where the thresholds q of the profiles come from: synthetic data, seeds used nowhere else
     "calibration": [
-        (experiments.detection, {"rule": rule, "knowledge": knowledge, **own})
-        for rule, own in (
-            ("krum", {"c": 20}),
-            ("trimmed_mean", {"c": 20, "beta": 10}),
-            ("trimmed_mean", {"c": 20, "beta": 20}),
-            ("median", {"c": 20}),
-        )
-        for knowledge in KNOWLEDGE
+        *_detections("krum", [{"c": 20}]),
+        *_detections("trimmed_mean", [{"c": 20, "beta": 10}, {"c": 20, "beta": 20}]),
+        *_detections("median", [{"c": 20}]),
     ],
 }
-FIGURES = tuple(stem for stem in EXPERIMENTS if stem != "calibration")
+TABLES = {"table1": "krum", "table2": "trimmed_mean", "table2b": "median"}
+STEMS = (*FIXED, *TABLES, "table3")
+USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", "table3"))
+
+
+def jobs(stem: str, profile: str, seed: int) -> list[Job]:
+    """The experiments of a recording with their options, but for profile, data and seed."""
+    if stem not in STEMS:
+        raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
+    if stem == "table3":
+        return [(evaluation.timing, {})]
+    return list(_comparisons(TABLES[stem], profile, seed)) if stem in TABLES else FIXED[stem]
+
+
+def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
+    """Tables 1 and 2 and Fig. 11: at the paper's size, one seed in full and others at two rounds.
+
+    The readings of the paper other than ours are tried on one seed; the one that trains anew for
+    every round, on one round.
+    """
+    paper, first = profile == "paper", seed == SEEDS[profile][0]
+    settings = [own for own in SETTING[rule] if own["c"] == 20]
+    for number in config.load(profile).evaluation.rounds:
+        if paper and not first and number not in (1, 20):
+            continue
+        for knowledge in KNOWLEDGE if paper else ("partial",):
+            for own in settings if paper else settings[:1]:
+                options = {"rule": rule, "number": number, "knowledge": knowledge, **own}
+                if "noise" in own:  # how the copies are drawn only matters to PDRR
+                    options["schemes"] = ("PDRR",)
+                elif paper and first and knowledge == "partial":
+                    late = ("from w_p",) if number == 20 else ()
+                    options["readings"] = ("mean", "high", "output layer", *late)
+                yield evaluation.compare, options
 
 
 def run(
@@ -75,32 +92,31 @@ def run(
     folder: Path,
     store: Store | None = None,
 ) -> None:
-    """Run the experiments of `stems` and write ``folder/<stem>.csv`` and .json; all if empty.
+    """Run the recordings `stems` and write ``folder/<stem>.csv`` and .json.
 
-    Each single run is cached, under the code that made it: a killed recording goes on where it
-    was, and a change of the package runs everything again.
+    The usual ones if empty: all but the calibration and the timing, which wants a quiet machine.
+    Each single run is cached: a killed recording goes on where it was.
     """
-    store = store or Store()
-    stems = stems or FIGURES
-    unknown = [stem for stem in stems if stem not in EXPERIMENTS]
-    if unknown:
-        raise ValueError(f"no recording of {unknown[0]!r}, only of {', '.join(EXPERIMENTS)}")
-    jobs = [
+    stems = stems or USUAL
+    todo = [
         (stem, experiment, {"profile": profile, "source": source, "seed": seed, **options})
         for seed in seeds  # one seed after the other: its rounds are then still in memory
         for stem in stems
-        for experiment, options in EXPERIMENTS[stem]
+        for experiment, options in jobs(stem, profile, seed)
     ]
     parts: dict[str, list[Records]] = {stem: [] for stem in stems}
-    with tqdm(jobs, unit="run", disable=None) as bar:
+    with tqdm(todo, unit="run", disable=None) as bar:
         for stem, experiment, options in bar:
             words = [
                 f"{key}={options[key]}"
-                for key in ("seed", "knowledge", "c", "beta")
+                for key in ("seed", "number", "knowledge", "c", "beta")
                 if key in options
             ]
             bar.set_description(f"{stem} {' '.join(words)}")
-            parts[stem].append(_cached(store, experiment, options))
+            if experiment is evaluation.timing:
+                parts[stem].append(experiment(**options, store=store))  # times are never cached
+            else:
+                parts[stem].append(experiments.cached(experiment, options, store))
     for stem, made in parts.items():
         Records.concat(made).save(folder, stem)
         click.echo(f"wrote {folder / stem}.csv and .json ({len(made)} runs)")
@@ -131,29 +147,3 @@ def thresholds(calibration: Records) -> dict[str, float]:
         i = int(np.argmax(width))
         chosen[str(rule)] = round(float(edges[i] + edges[i + 1]) / 2, 2)
     return chosen
-
-
-def _cached(store: Store, experiment: Any, options: dict[str, Any]) -> Records:
-    chosen = experiments.settings(options["profile"], options["source"], options["seed"])
-    key = {
-        "experiment": experiment.__name__,
-        "options": {name: value for name, value in options.items() if name != "source"},
-        "settings": {**chosen.as_dict(), "data": experiments.dataset(chosen, store).sha256},
-        "code": code_digest(),
-    }
-    folder = store.folder("records", key)
-    if not (folder / "run.json").exists():
-        experiment(**options, store=store).save(folder, "run")
-    return Records.load(folder, "run")
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 of the sources that the numbers depend on, as they were when first asked for.
-
-    Read once: an edit while a recording runs must not file results under code that did not make
-    them.
-    """
-    here = Path(__file__)
-    sources = [here.with_name(f"{name}.py").read_bytes() for name in CODE]
-    return hashlib.sha256(b"\0".join(sources)).hexdigest()

@@ -59,17 +59,26 @@ class _Surrogate:
     """
 
     def __init__(
-        self, who: str, models: np.ndarray, coordinates: int, rng: np.random.Generator
+        self,
+        who: str,
+        models: np.ndarray,
+        coordinates: int | np.ndarray,
+        rng: np.random.Generator,
     ) -> None:
         check_stack(who, models)
         check_finite(who, models)
         n, d = models.shape
-        if n < 2 or whole(who, "coordinates", coordinates) < 1:
-            raise ValueError(
-                f"{who} needs two snapshots and coordinates >= 1, got {n} and {coordinates}"
-            )
+        if n < 2:
+            raise ValueError(f"{who} needs two snapshots, got {n}")
         self.who, self.d = who, d
-        self.chosen = np.sort(rng.choice(d, min(d, coordinates), replace=False))
+        if isinstance(coordinates, np.ndarray):
+            self.chosen = np.unique(coordinates)
+            if not np.isin(self.chosen, np.arange(d)).all() or not self.chosen.size:
+                raise ValueError(f"{who} needs coordinates from 0 to {d - 1}, got {coordinates}")
+        elif whole(who, "coordinates", coordinates) < 1:
+            raise ValueError(f"{who} needs coordinates >= 1, got {coordinates}")
+        else:
+            self.chosen = np.sort(rng.choice(d, min(d, coordinates), replace=False))
         x = np.asarray(models[:, self.chosen], np.float64)
         if not np.ptp(x, axis=0).any():
             raise ValueError(f"{who} needs snapshots that differ, got {n} equal ones")
@@ -99,8 +108,9 @@ class VAE:
         Chooses the coordinates, seeds and trains the network, draws the noise, breaks ties.
     samples : int
         L, latent vectors that the score averages over; their noise is the same for all models.
-    coordinates : int
-        Weights of each model that are looked at; all if d is smaller.
+    coordinates : int or int array
+        Weights of each model that are looked at: so many, drawn by `rng` (all if d is smaller), or
+        those with the given indices.
     epochs, batch : int
         Passes over the snapshots, snapshots per step of Adam.
 
@@ -116,7 +126,7 @@ class VAE:
         c: int,
         rng: np.random.Generator,
         samples: int = 10,
-        coordinates: int = 10_000,
+        coordinates: int | np.ndarray = 10_000,
         epochs: int = 200,
         batch: int = 32,
     ) -> None:
@@ -203,7 +213,7 @@ class DAGMM:
         c: int,
         rng: np.random.Generator,
         components: int = 2,
-        coordinates: int = 10_000,
+        coordinates: int | np.ndarray = 10_000,
         epochs: int = 200,
         batch: int = 32,
     ) -> None:

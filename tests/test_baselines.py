@@ -20,6 +20,7 @@ from pdrr.baselines import (
     ERR,
     LFR,
     VAE,
+    err_and_lfr,
     flag_largest,
     leave_one_out,
     mixture_energy,
@@ -153,23 +154,15 @@ def test_leave_one_out_refuses_at_the_call():
 class Linear:
     """Stands for a trainer and its network: a flat model [6] is a linear classifier 2 -> 3."""
 
-    weights = (np.zeros((2, 3)),)
-
     def __init__(self):
-        self.tried, self.network = 0, self
+        self.tried = 0
 
-    def count_params(self):
-        return 6
-
-    def set_weights(self, weights):
-        self.kernel = weights[0]
-
-    def predict(self, x, **_how):
+    def logits(self, model, x):
+        self.tried += 1
         with np.errstate(over="ignore", invalid="ignore"):
-            return x @ self.kernel
+            return x @ model.reshape(2, 3)
 
     def error(self, model, x, y):
-        self.tried += 1
         return float(np.mean(np.argmax(x @ model.reshape(2, 3), axis=1) != y))
 
     def loss(self, model, x, y):
@@ -280,6 +273,18 @@ def test_lfr_on_the_network_itself():
         set_flat(trainer.network, model)
         loss.append(trainer.network.evaluate(x, y, verbose=0))
     np.testing.assert_allclose(found.scores, loss[0] - np.array(loss[1:]), atol=1e-5)
+
+
+@every_rule
+def test_both_rejections_from_one_set_of_trials_are_those_of_each(rule, linear, auxiliary):
+    observed = still(oracles.distinct_values(7, 6, seed=8, dtype=np.float32))
+    own = {"beta": 2} if rule == "trimmed_mean" else {}
+    settings = {"network": linear, "auxiliary": auxiliary, "c": 2, **own}
+    found = err_and_lfr(observed, rule, rng=np.random.default_rng(0), **settings)
+    for kind, both in zip((ERR, LFR), found, strict=True):
+        alone = kind(rule, rng=np.random.default_rng(0), **settings).detect(observed)
+        np.testing.assert_array_equal(both.scores, alone.scores)
+    assert not np.array_equal(found[0].scores, found[1].scores)
 
 
 def test_union_flags_what_either_flags():
@@ -533,10 +538,23 @@ def test_snapshots_are_a_seeded_way_through_training():
     assert (np.abs(way).max(1) > 0).all()  # each goes on from the one before
     np.testing.assert_array_equal(take(1), taken)
     assert (take(2)[0] != taken[0]).any()
+    further = snapshots(trainer, images, count=1, rng=np.random.default_rng(1), start=taken[3])
+    assert (np.abs(further[0] - taken[3]) < np.abs(further[0] - trainer.initial)).mean() > 0.5
     few = DAGMM(taken, c=1, rng=np.random.default_rng(0), epochs=1)  # fewer than values in a code
     assert few.detect(still(taken)).flagged.sum() == 1
     with pytest.raises(ValueError, match="count >= 1 and two images, got 0 and 13"):
         snapshots(trainer, images, count=0, rng=np.random.default_rng(0))
+
+
+@both
+def test_named_coordinates_are_those_looked_at(kind):
+    models = drawn(40, np.random.default_rng(1)).astype(np.float32)
+    named = np.array([150, 3, 77, 3])
+    found = kind(models, c=1, rng=np.random.default_rng(0), epochs=1, coordinates=named)
+    np.testing.assert_array_equal(found.surrogate.chosen, [3, 77, 150])
+    for wrong in (np.array([0, D]), np.array([-1]), np.array([], int)):
+        with pytest.raises(ValueError, match=f"coordinates from 0 to {D - 1}"):
+            kind(models, c=1, rng=np.random.default_rng(0), coordinates=wrong)
 
 
 def test_every_baseline_has_its_name():

@@ -37,6 +37,8 @@ ROOMS = {  # imports go to the same or a lower number
     "spectral": 3,
     "records": 4,
     "experiments": 4,
+    "schemes": 4,
+    "evaluation": 4,
     "figures": 5,
     "diagrams": 5,
     "recordings": 5,

@@ -11,6 +11,7 @@ import pytest
 import miniature
 from pdrr import config, data, experiments, figures, recordings, verdicts
 from pdrr.records import Records, device, peak_memory, provenance
+from pdrr.schemes import READINGS, SCHEMES
 from pdrr.store import Store
 from pdrr.verdicts import CLAIMS, judge
 
@@ -181,20 +182,48 @@ def recorded(tmp_path_factory):
 
 def test_a_recording_holds_every_run_of_every_seed(recorded):
     folder, _ = recorded
-    stems = set(recordings.EXPERIMENTS) - {"calibration"}
-    assert set(recordings.FIGURES) == stems
-    assert {p.stem for p in folder.iterdir()} == stems
-    for stem in stems:
+    assert set(recordings.STEMS) - set(recordings.USUAL) == {"calibration", "table3"}
+    assert {p.stem for p in folder.iterdir()} == set(recordings.USUAL)
+    for stem in recordings.USUAL:
         runs = Records.load(folder, stem).runs
-        assert len(runs) == 2 * len(recordings.EXPERIMENTS[stem])
         assert sorted(runs["seed"].unique()) == [1, 2]
-        for _, options in recordings.EXPERIMENTS[stem]:
-            reading = {"noise": "coordinate"} if options.get("rule") == "krum" else {}
-            wanted = {**reading, **options}
-            same = [name for name in wanted if name in runs]
-            assert same
-            chosen = (runs[same] == pd.Series(wanted)[same]).all(axis=1)
-            assert runs["seed"][chosen].tolist() == [1, 2]
+        for seed in (1, 2):
+            for _, options in recordings.jobs(stem, "smoke", seed):
+                reading = {"noise": "coordinate"} if options.get("rule") == "krum" else {}
+                wanted = {**reading, **options, "seed": seed}
+                if "number" in wanted:
+                    wanted["round"] = wanted.pop("number")
+                same = [name for name in wanted if name in runs]
+                assert len(same) >= 2
+                chosen = runs[(runs[same] == pd.Series(wanted)[same]).all(axis=1)]
+                if stem in recordings.TABLES:
+                    assert chosen["scheme"].tolist() == list(SCHEMES)
+                else:
+                    assert len(chosen) == 1
+
+
+def test_the_paper_profile_is_recorded_as_the_book_says():
+    for stem, rule in recordings.TABLES.items():
+        for seed, numbers in ((1, [1, 10, 20, 50, 100]), (2, [1, 20]), (3, [1, 20])):
+            options = [options for _, options in recordings.jobs(stem, "paper", seed)]
+            assert {o["rule"] for o in options} == {rule}
+            assert {o["c"] for o in options} == {20}
+            schemes = [o for o in options if "schemes" not in o]
+            for knowledge in ("partial", "full"):
+                for beta in (10, 20) if rule == "trimmed_mean" else (None,):
+                    chosen = [
+                        o["number"]
+                        for o in schemes
+                        if o["knowledge"] == knowledge and o.get("beta") == beta
+                    ]
+                    assert chosen == numbers
+            asked = {r for o in options for r in o.get("readings", ())}
+            assert asked == (set(READINGS) if seed == 1 else set())
+            late = {o["number"] for o in options if "from w_p" in o.get("readings", ())}
+            assert late == ({20} if seed == 1 else set())
+    assert len(recordings.jobs("table1", "quick", 3)) == 2
+    with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
+        recordings.jobs("fig99", "paper", 1)
 
 
 def test_every_claim_can_be_judged_on_a_recording(recorded):
@@ -212,17 +241,18 @@ def test_a_second_recording_runs_nothing(recorded, tmp_path, monkeypatch):
     def run_again(**_options):
         raise AssertionError("an experiment was run again")
 
-    again = {
-        stem: [(_named(run_again, experiment), options) for experiment, options in jobs]
-        for stem, jobs in recordings.EXPERIMENTS.items()
-    }
-    monkeypatch.setattr(recordings, "EXPERIMENTS", again)
+    known = recordings.jobs
+
+    def again(stem, profile, seed):
+        return [(_named(run_again, e), options) for e, options in known(stem, profile, seed)]
+
+    monkeypatch.setattr(recordings, "jobs", again)
     recordings.run([], "smoke", "glyphs", [1, 2], tmp_path, store)
     for path in sorted(folder.iterdir()):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
     with pytest.raises(AssertionError, match="run again"):
         recordings.run(["fig02"], "smoke", "glyphs", [3], tmp_path, store)
-    monkeypatch.setattr(recordings, "code_digest", lambda: "other code")
+    monkeypatch.setattr(experiments, "code_digest", lambda: "other code")
     with pytest.raises(AssertionError, match="run again"):
         recordings.run(["fig02"], "smoke", "glyphs", [1], tmp_path, store)
 
@@ -239,7 +269,8 @@ def _named(function, other):
 
 def test_the_code_digest_covers_what_the_numbers_come_from():
     numerical = {"arrays", "aggregators", "attacks", "defenses", "metrics", "models", "training"}
-    assert numerical | {"federation", "experiments"} <= set(recordings.CODE)
+    schemes = {"baselines", "spectral", "schemes", "evaluation"}
+    assert numerical | schemes | {"federation", "experiments"} <= set(experiments.CODE)
 
 
 def test_an_unknown_recording_is_refused_with_the_known_ones(tmp_path):

@@ -1,0 +1,277 @@
+"""PDRR beside the schemes it is compared with: one attacked round, all of them detect (section 5).
+
+Everything is made for one round and cached, so that a killed evaluation goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pdrr import experiments
+from pdrr.federation import Federation, byzantine
+from pdrr.metrics import far, mar, q_range
+from pdrr.records import Records, provenance
+from pdrr.schemes import READINGS, SCHEMES, Found, detectors, rejections, spectral, timed
+from pdrr.store import Store
+
+RULES = ("krum", "trimmed_mean", "median")
+RULE_KEYS = ("rule", "seed", "round", "knowledge", "c", "beta", "noise")
+
+
+def rounds(
+    rule: str,
+    *,
+    numbers: Sequence[int] | None = None,
+    knowledge: Sequence[str] = ("partial",),
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    **options: Any,
+) -> Records:
+    """The comparison at several rounds of one federation (Tables 1 and 2, Fig. 11).
+
+    Parameters
+    ----------
+    rule : {"krum", "trimmed_mean", "median"}
+    numbers : sequence of int, optional
+        Communication rounds; the profile's by default.
+    knowledge : sequence of {"full", "partial"}
+    profile, source, seed, options : as in `one_round`
+
+    Returns
+    -------
+    Records
+        Those of `one_round`, one after the other.
+    """
+    if numbers is None:
+        numbers = experiments.settings(profile, source, seed).evaluation.rounds
+    which = {"profile": profile, "source": source, "seed": seed, **options}
+    parts = []
+    with tqdm(list(product(numbers, knowledge)), unit="round", desc=rule, disable=None) as bar:
+        for number, known in bar:
+            bar.set_postfix_str(f"round {number}, {known} knowledge")
+            parts.append(one_round(rule, number=number, knowledge=known, **which))
+    return Records.concat(parts)
+
+
+def one_round(rule: str, *, store: Store | None = None, **options: Any) -> Records:
+    """Attack one round and let every scheme detect; from the cache if it was run before.
+
+    Parameters
+    ----------
+    rule : {"krum", "trimmed_mean", "median"}
+        Aggregation rule, with the attack made for it.
+    store : Store, optional
+        Cache.
+    options
+        As in `compare`.
+
+    Returns
+    -------
+    Records
+        A row per scheme, reading and client: statistic, score, flagged, byzantine. A run per
+        scheme and reading: FAR, MAR, q range, accuracies, seconds.
+    """
+    given = {"profile": "quick", "source": "glyphs", "seed": 1, **options}
+    return experiments.cached(compare, {"rule": rule, **given}, store)
+
+
+def compare(
+    *,
+    rule: str,
+    profile: str,
+    source: str,
+    seed: int,
+    number: int = 1,
+    knowledge: str = "partial",
+    c: int | None = None,
+    beta: int | None = None,
+    noise: str | None = None,
+    schemes: Sequence[str] = SCHEMES,
+    readings: Sequence[str] = (),
+    store: Store | None = None,
+) -> Records:
+    """What `one_round` caches.
+
+    Parameters
+    ----------
+    rule, profile, source, seed, number, knowledge, c, beta, noise : as in `experiments.detection`
+    schemes : sequence of SCHEMES
+    readings : sequence of READINGS
+        Other readings of the paper, beside the default: "mean" (ERR and LFR leave out of the mean,
+        whatever the rule), "high" (VAE flags what it reconstructs with HIGH probability, as the
+        paper prints), "output layer" (VAE and DAGMM look at the last layer's weights), "from w_p"
+        (their snapshots start from the round's global model).
+    store : Store, optional
+    """
+    started = time.perf_counter()
+    for what, given, known in (("schemes", schemes, SCHEMES), ("readings", readings, READINGS)):
+        if not set(given) <= set(known):
+            raise ValueError(f"{what} need to be of {', '.join(known)}, got {', '.join(given)}")
+    chosen = experiments.settings(profile, source, seed, c=c, beta=beta, noise=noise)
+    federation = Federation(chosen, experiments.dataset(chosen, store), rule, store)
+    honest = next(federation.rounds([number]))
+    attacking = time.perf_counter()
+    crafted = experiments.attack(chosen, rule, honest, knowledge)
+    attacked = time.perf_counter() - attacking
+    observed, compromised = crafted.observed, byzantine(chosen)
+
+    defense = experiments.defense(chosen, rule)
+    pdrr = timed("PDRR", "default", partial(defense.detect, observed))
+    defended, _ = defense.reaggregate(observed, pdrr.detection)
+    found = [
+        *spectral(federation, observed, schemes, readings),
+        *rejections(federation, observed, schemes, readings),
+        *([pdrr] if "PDRR" in schemes else []),
+    ]
+    x, y = federation.dataset.evaluation()
+    accuracy = [
+        1 - federation.trainer.error(np.asarray(model), x, y)
+        for model in (honest.previous, pdrr.detection.pre_aggregate, defended)
+    ]
+    of_round = {
+        "rule": rule,
+        "seed": seed,
+        "round": number,
+        "knowledge": knowledge,
+        "c": chosen.federation.c,
+        "beta": chosen.defense.beta if rule == "trimmed_mean" else np.nan,
+        "noise": chosen.attack.noise if rule == "krum" else "",
+        "succeeded": crafted.succeeded,
+        "lambda": crafted.detail.get("lambda", np.nan),
+        "selected": experiments.selected(observed, pdrr.detection.pre_aggregate, compromised),
+        "accuracy": accuracy[0],
+        "accuracy_attacked": accuracy[1],
+        "accuracy_defended": accuracy[2],
+        "attack_s": attacked,
+        "training_s": federation.training_seconds(honest),
+    }
+    table = [_clients(each, of_round, compromised) for each in found]
+    runs = [_run(each, of_round, compromised, defense.q) for each in found]
+    seconds = time.perf_counter() - started
+    return Records(
+        pd.concat(table, ignore_index=True),
+        pd.DataFrame(runs),
+        provenance(chosen, federation.dataset, honest.d, seconds),
+    )
+
+
+def _clients(found: Found, of_round: dict[str, Any], compromised: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "scheme": found.scheme,
+            "reading": found.reading,
+            **{key: of_round[key] for key in RULE_KEYS},
+            "client": np.arange(1, len(compromised) + 1),
+            "byzantine": compromised,
+            "statistic": found.detection.statistic,
+            "score": found.detection.scores,
+            "flagged": found.detection.flagged,
+        }
+    )
+
+
+def _run(
+    found: Found, of_round: dict[str, Any], compromised: np.ndarray, q: float
+) -> dict[str, Any]:
+    ours = found.scheme == "PDRR"
+    separate = q_range(found.detection.scores, compromised) if ours else None
+    low, high = separate or (np.nan, np.nan)
+    return {
+        "scheme": found.scheme,
+        "reading": found.reading,
+        **of_round,
+        "q": q if ours else np.nan,
+        "far": far(found.detection.flagged, compromised),
+        "mar": mar(found.detection.flagged, compromised),
+        "q_low": low,
+        "q_high": high,
+        "setup_s": found.setup,
+        "detection_s": found.seconds,
+    }
+
+
+# time
+
+
+def timing(
+    *,
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    repeats: int = 3,
+    c: int | None = None,
+    beta: int | None = None,
+    store: Store | None = None,
+) -> Records:
+    """Time one detection of each scheme under each attack, side by side (Table 3).
+
+    Round 1, partial knowledge. Models lie in main memory, as mapped files that were read before:
+    nothing is transferred. Each scheme detects once before it is timed; the schemes take turns,
+    so that a disturbance of the machine hits all.
+
+    Parameters
+    ----------
+    profile, source, seed, c, beta, store : as in `compare`
+    repeats : int >= 1
+        Timed detections of each scheme.
+
+    Returns
+    -------
+    Records
+        A row per repeat: seconds. A run per scheme and rule: median, smallest and largest, the
+        warm-up's seconds, and the set-up's (training before any round).
+    """
+    if repeats < 1:
+        raise ValueError(f"timing needs repeats >= 1, got {repeats}")
+    started = time.perf_counter()
+    chosen = experiments.settings(profile, source, seed, c=c, beta=beta)
+    rows: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
+    with tqdm(total=len(RULES) * 5 * (1 + repeats), unit="detection", disable=None) as bar:
+        for rule in RULES:
+            federation = Federation(chosen, experiments.dataset(chosen, store), rule, store)
+            honest = next(federation.rounds([1]))
+            observed = experiments.attack(chosen, rule, honest, "partial").observed
+            detect, setup = detectors(federation, observed)
+            warm: dict[str, float] = {}
+            for turn, scheme in product(range(1 + repeats), detect):
+                bar.set_description(f"{rule}, {scheme}")
+                seconds = timed(scheme, "default", detect[scheme]).seconds
+                bar.update()
+                if turn == 0:
+                    warm[scheme] = seconds
+                    continue
+                key = {"scheme": scheme, "rule": rule, "seed": seed}
+                rows.append({**key, "repeat": turn, "seconds": seconds})
+            for scheme in detect:
+                mine = [r["seconds"] for r in rows if (r["scheme"], r["rule"]) == (scheme, rule)]
+                runs.append(
+                    {
+                        "scheme": scheme,
+                        "rule": rule,
+                        "seed": seed,
+                        "c": chosen.federation.c,
+                        "beta": chosen.defense.beta if rule == "trimmed_mean" else np.nan,
+                        "repeats": repeats,
+                        "median_s": float(np.median(mine)),
+                        "low_s": min(mine),
+                        "high_s": max(mine),
+                        "warmup_s": warm[scheme],
+                        "setup_s": setup.get(scheme, 0.0),
+                    }
+                )
+    seconds = time.perf_counter() - started
+    return Records(
+        pd.DataFrame(rows),
+        pd.DataFrame(runs),
+        provenance(chosen, federation.dataset, honest.d, seconds),
+    )
