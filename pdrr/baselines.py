@@ -124,9 +124,9 @@ class Rejection:
         Breaks ties.
     beta : int
         For the trimmed mean only: values trimmed per side.
-    leave_out : {"rule", "mean"}
+    leave_out : {"rule", "mean", "others"}
         What aggregates the models, with and without each: the rule (Fang et al.'s words), or
-        their mean, as public code has it whatever the rule.
+        their mean, as public code has it whatever the rule. "others" tries each model alone.
     """
 
     def __init__(
@@ -143,8 +143,8 @@ class Rejection:
         who = type(self).__name__
         if rule not in RULES:
             raise ValueError(f"{who} needs a rule of {', '.join(RULES)}, got {rule!r}")
-        if leave_out not in ("rule", "mean"):
-            raise ValueError(f"{who} needs leave_out 'rule' or 'mean', got {leave_out!r}")
+        if leave_out not in ("rule", "mean", "others"):
+            raise ValueError(f"{who} needs leave_out rule, mean or others, got {leave_out!r}")
         if (beta is not None) != (rule == "trimmed_mean"):
             raise TypeError(f"{who} needs beta for the trimmed mean only, got {beta} for {rule}")
         if not len(auxiliary[0]) == len(auxiliary[1]) > 0:
@@ -152,7 +152,7 @@ class Rejection:
                 f"{who} needs one label per image and at least one, got "
                 f"{len(auxiliary[0])} images and {len(auxiliary[1])} labels"
             )
-        self.rule = rule if leave_out == "rule" else "mean"
+        self.rule, self.alone = rule if leave_out != "mean" else "mean", leave_out == "others"
         own: dict[str, dict[str, Any]] = {"krum": {"c": c}, "trimmed_mean": {"beta": beta}}
         self.settings = own.get(self.rule, {})
         self.network, self.auxiliary, self.c, self.rng = network, auxiliary, whole(who, "c", c), rng
@@ -163,8 +163,9 @@ class Rejection:
         Returns
         -------
         Detection
-            Statistic and scores: harm of the aggregate of all models minus that of all but i.
-            `pre_aggregate` is the aggregate of all. Equal aggregates are tried once.
+            Statistic and scores: harm of the aggregate of all models minus that of all but i; or
+            harm of model i minus that of w_p. `pre_aggregate` is the aggregate of all. Equal
+            models are tried once.
 
         Raises
         ------
@@ -176,7 +177,6 @@ class Rejection:
     def _detections(self, observed: Round) -> dict[type[Rejection], Detection]:
         """What ERR and LFR find, from the same trials."""
         check_finite(type(self).__name__, observed.clients)
-        without = leave_one_out(observed, self.rule, **self.settings)
         near = {"previous": observed.previous} if self.rule == "krum" else {}
         everyone = AGGREGATORS[self.rule](observed.clients, **self.settings, **near)
         known: dict[str, tuple[float, float]] = {}
@@ -187,8 +187,11 @@ class Rejection:
                 known[key] = self._harm(to_host(model))
             return known[key]
 
-        with_all = harm(everyone)
-        impact = np.array(with_all) - np.array([harm(model) for model in without])
+        if self.alone:
+            impact = np.array([harm(model) for model in observed.clients]) - harm(observed.previous)
+        else:
+            without = leave_one_out(observed, self.rule, **self.settings)
+            impact = np.array(harm(everyone)) - [harm(model) for model in without]
         return {
             kind: verdict(observed, impact[:, column], self.c, self.rng, everyone)
             for column, kind in enumerate((ERR, LFR))

@@ -67,12 +67,13 @@ def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
 
     At the paper's size the first seed runs in full and the others at two rounds. What the paper's
     tables do not ask for is recorded for PDRR alone: full knowledge on the other seeds or with
-    beta = 20, the ball around w'_1. Other readings of the paper are tried on the first seed: all at
-    round 20, those that need no training for every round also at round 1.
+    beta = 20, the ball around w'_1. Other readings of the paper are tried on the first seed, all of
+    them at round 20.
     """
     paper, first = profile == "paper", seed == SEEDS[profile][0]
     settings = [own for own in SETTING[rule] if own["c"] == 20]
-    tried = {1: ("mean", "high", "output layer"), 20: ("mean", "high", "output layer", "from w_p")}
+    often = ("alone", "high", "output layer")
+    tried = {1: (*often, "mean"), 20: (*often, "mean", "from w_p")}
     for number in config.load(profile).evaluation.rounds:
         if paper and not first and number not in tried:
             continue
@@ -83,7 +84,7 @@ def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
                 if "noise" in own or (knowledge == "full" and not (first and main)):
                     options["schemes"] = ("PDRR",)
                 elif paper and first and main and knowledge == "partial":
-                    options["readings"] = tried.get(number, ("high", "output layer"))
+                    options["readings"] = tried.get(number, often)
                 if first or "noise" not in own:
                     yield evaluation.compare, options
 

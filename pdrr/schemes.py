@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pdrr.spectral import DAGMM, VAE
 
 SCHEMES = ("DAGMM", "VAE", "ERR", "LFR", "Union", "PDRR")
-READINGS = ("mean", "high", "output layer", "from w_p")
+READINGS = ("mean", "alone", "high", "output layer", "from w_p")
+LEAVE_OUT = {"default": "rule", "mean": "mean", "alone": "others"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +57,12 @@ def rejections(
     from pdrr.baselines import err_and_lfr, union
 
     found = []
-    for reading in ("default", "mean"):
+    for reading, leave_out in LEAVE_OUT.items():
         if reading != "default" and reading not in readings:
             continue
         settings = _rejection_settings(federation, observed.number)
         started = time.perf_counter()
-        err, lfr = err_and_lfr(
-            observed, leave_out="mean" if reading == "mean" else "rule", **settings
-        )
+        err, lfr = err_and_lfr(observed, leave_out=leave_out, **settings)
         seconds = time.perf_counter() - started
         votes = err.flagged.astype(float) + lfr.flagged
         either = Detection(votes, votes, union(err, lfr), err.pre_aggregate)

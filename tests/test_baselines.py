@@ -275,6 +275,17 @@ def test_lfr_on_the_network_itself():
     np.testing.assert_allclose(found.scores, loss[0] - np.array(loss[1:]), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [ERR, LFR])
+def test_models_tried_alone_have_the_harm_that_they_do(kind, linear, auxiliary):
+    observed = still(oracles.distinct_values(7, 6, seed=8, dtype=np.float32))
+    found = rejection(kind, "median", linear, auxiliary, leave_out="others").detect(observed)
+    measure = linear.error if kind is ERR else linear.loss
+    harm = [measure(model, *auxiliary) for model in observed.clients]
+    expected = np.array(harm) - measure(observed.previous, *auxiliary)
+    np.testing.assert_allclose(found.scores, expected, atol=1e-6)
+    np.testing.assert_array_equal(found.pre_aggregate, median(observed.clients))
+
+
 @every_rule
 def test_both_rejections_from_one_set_of_trials_are_those_of_each(rule, linear, auxiliary):
     observed = still(oracles.distinct_values(7, 6, seed=8, dtype=np.float32))
@@ -296,7 +307,7 @@ def test_union_flags_what_either_flags():
 def test_err_and_lfr_refuse(linear, auxiliary):
     for words, rule, changes in (
         ("ERR needs a rule of .*, got 'bulyan'", "bulyan", {}),
-        ("leave_out 'rule' or 'mean', got 'all'", "mean", {"leave_out": "all"}),
+        ("leave_out rule, mean or others, got 'all'", "mean", {"leave_out": "all"}),
         ("ERR needs c >= 0, got -1", "mean", {"c": -1}),
         ("got 40 images and 3 labels", "mean", {"auxiliary": (auxiliary[0], auxiliary[1][:3])}),
     ):
