@@ -107,9 +107,10 @@ def compare(
     schemes : sequence of SCHEMES
     readings : sequence of READINGS
         Other readings of the paper, beside the default: "mean" (ERR and LFR leave out of the mean,
-        whatever the rule), "alone" (they try each model alone), "high" (VAE flags what it reconstructs with HIGH probability, as the
-        paper prints), "output layer" (VAE and DAGMM look at the last layer's weights), "from w_p"
-        (their snapshots start from the round's global model).
+        whatever the rule), "alone" (they try each model alone), "high" (VAE flags what it
+        reconstructs with HIGH probability, as the paper prints), "output layer" (VAE and DAGMM look
+        at the last layer's weights), "from w_p" (their snapshots start from the round's global
+        model).
     store : Store, optional
     """
     started = time.perf_counter()

@@ -5,6 +5,7 @@ Each notebook makes one call here and one in `figures`.
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -127,14 +128,25 @@ def cached(
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the sources that the numbers depend on, as they were when first asked for.
+    """SHA-256 of the code that the numbers depend on, as it was when first asked for.
 
     Read once: an edit while a recording runs must not file results under code that did not make
-    them.
+    them. Comments, docstrings and layout do not count.
     """
     here = Path(__file__)
-    sources = [here.with_name(f"{name}.py").read_bytes() for name in CODE]
-    return sha256(b"\0".join(sources)).hexdigest()
+    sources = [here.with_name(f"{name}.py").read_text("utf-8") for name in CODE]
+    return sha256("\n".join(map(_statements, sources)).encode()).hexdigest()
+
+
+def _statements(source: str) -> str:
+    """What a module does, in one form however it is laid out and described."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 def honest_round(settings: Settings, rule: str, number: int, store: Store | None = None) -> Round:

@@ -1,4 +1,4 @@
-"""Results on disk, how they are recorded, and the verdicts read from them."""
+"""Results on disk, and how they are recorded."""
 
 import json
 import re
@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 import miniature
-from pdrr import config, data, experiments, figures, recordings, verdicts
+from pdrr import config, data, experiments, figures, recordings, tables
 from pdrr.records import Records, device, peak_memory, provenance
 from pdrr.schemes import READINGS, SCHEMES
 from pdrr.store import Store
-from pdrr.verdicts import CLAIMS, judge
 
 ORIGIN = {"data": "letters", "synthetic": True, "d": 6_603_710, "seconds": 1.5}
 
@@ -63,7 +62,7 @@ def test_a_recorded_run_without_a_q_range_can_be_drawn(tmp_path, monkeypatch):
     none.save(tmp_path, "fig05")
     loaded = Records.load(tmp_path, "fig05")
     assert figures.fig05(loaded).axes
-    assert figures.runs_table(loaded).data["suitable q"].tolist() == ["none"]
+    assert tables.runs_table(loaded).data["suitable q"].tolist() == ["none"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
@@ -203,35 +202,37 @@ def test_a_recording_holds_every_run_of_every_seed(recorded):
 
 
 def test_the_paper_profile_is_recorded_as_the_book_says():
+    def chosen(options, knowledge, beta):
+        return [o for o in options if o["knowledge"] == knowledge and o.get("beta") == beta]
+
+    every = [1, 10, 20, 50, 100]
     for stem, rule in recordings.TABLES.items():
-        for seed, numbers in ((1, [1, 10, 20, 50, 100]), (2, [1, 20]), (3, [1, 20])):
+        for seed, numbers in ((1, every), (2, [1, 20]), (3, [1, 20])):
             options = [options for _, options in recordings.jobs(stem, "paper", seed)]
             assert {o["rule"] for o in options} == {rule}
             assert {o["c"] for o in options} == {20}
-            schemes = [o for o in options if "schemes" not in o]
-            for knowledge in ("partial", "full"):
-                for beta in (10, 20) if rule == "trimmed_mean" else (None,):
-                    chosen = [
-                        o["number"]
-                        for o in schemes
-                        if o["knowledge"] == knowledge and o.get("beta") == beta
-                    ]
-                    assert chosen == numbers
-            asked = {r for o in options for r in o.get("readings", ())}
-            assert asked == (set(READINGS) if seed == 1 else set())
-            late = {o["number"] for o in options if "from w_p" in o.get("readings", ())}
-            assert late == ({20} if seed == 1 else set())
+            ball = [o["number"] for o in options if o.get("noise") == "ball"]
+            assert ball == (sorted(every * 2) if rule == "krum" and seed == 1 else [])
+            options = [o for o in options if "noise" not in o]
+            for beta in (10, 20) if rule == "trimmed_mean" else (None,):
+                partial, full = (chosen(options, known, beta) for known in ("partial", "full"))
+                assert [o["number"] for o in partial] == [o["number"] for o in full] == numbers
+                assert not any("schemes" in o for o in partial)  # all of them
+                alone = beta == 20 or seed > 1
+                assert [o.get("schemes") for o in full] == [("PDRR",) if alone else None] * len(
+                    full
+                )
+            asked = {o["number"]: set(o["readings"]) for o in options if "readings" in o}
+            if seed > 1:
+                assert not asked
+            else:
+                assert asked[20] == set(READINGS)
+                assert asked[1] == set(READINGS) - {"from w_p"}
+                late = set(READINGS) - {"from w_p", "mean"}
+                assert asked[10] == asked[50] == asked[100] == late
     assert len(recordings.jobs("table1", "quick", 3)) == 2
     with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
         recordings.jobs("fig99", "paper", 1)
-
-
-def test_every_claim_can_be_judged_on_a_recording(recorded):
-    table = verdicts.table(recorded[0])
-    assert list(table.columns) == ["verdict", "claim", "paper", "ours", "figure"]
-    assert table["claim"].tolist() == [claim.text for claim in CLAIMS]
-    assert set(table["verdict"]) <= {"reproduced", "partly", "not"}
-    assert "nan" not in table.to_string()
 
 
 def test_a_second_recording_runs_nothing(recorded, tmp_path, monkeypatch):
@@ -273,6 +274,13 @@ def test_the_code_digest_covers_what_the_numbers_come_from():
     assert numerical | schemes | {"federation", "experiments"} <= set(experiments.CODE)
 
 
+def test_what_is_said_about_the_code_does_not_count():
+    plain = "x = 1\ndef f(a):\n    return 'no docstring'\n"
+    told = '"""Module."""\nx = 1  # why\n\ndef f(a):\n    """Told."""\n    return "no docstring"'
+    assert experiments._statements(told) == experiments._statements(plain)
+    assert experiments._statements(plain.replace("1", "2")) != experiments._statements(plain)
+
+
 def test_an_unknown_recording_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
         recordings.run(["fig04", "fig99"], "smoke", "glyphs", [1], tmp_path, Store(tmp_path))
@@ -305,156 +313,6 @@ def test_attacks_that_failed_do_not_set_thresholds():
     )
     failed = Records(found.table, found.runs.assign(succeeded=[True, False]), ORIGIN)
     assert recordings.thresholds(failed) == {"krum": 0.5}
-
-
-# verdicts
-
-
-def result(
-    seed,
-    *,
-    malicious,
-    benign,
-    knowledge="full",
-    c=10,
-    beta=np.nan,
-    noise="coordinate",
-    q=(np.nan, np.nan),
-    **run,
-):
-    """One made-up run: the statistics of its clients, its q range, and FAR and MAR 0."""
-    keys = {"seed": seed, "knowledge": knowledge, "c": c, "beta": beta, "noise": noise}
-    table = pd.DataFrame(
-        [{**keys, "byzantine": True, "statistic": s} for s in malicious]
-        + [{**keys, "byzantine": False, "statistic": s} for s in benign]
-    )
-    row = {**keys, "far": 0.0, "mar": 0.0, "q_low": q[0], "q_high": q[1], **run}
-    return Records(table, pd.DataFrame([row]), ORIGIN)
-
-
-ANY = {"malicious": [9, 9], "benign": [1, 2]}
-FIG6 = {"beta": 5}
-TABLE = {"knowledge": "partial", "c": 20, **ANY}
-JUDGED = [  # a claim, a run that meets it, a run that does not, the numbers to be shown
-    (
-        "benign models: correlation below 0.1",
-        {"malicious": [0.9, 1.0], "benign": [0.05, 0.09]},
-        {"malicious": [0.9, 1.0], "benign": [0.05, 0.1]},
-        "largest 0.09 to 0.10",
-    ),
-    (
-        "malicious models: correlation close to 1",
-        {"malicious": [0.96, 1.0], "benign": [0.5]},
-        {"malicious": [0.95, 1.0], "benign": [0.5]},
-        "smallest 0.95 to 0.96",
-    ),
-    (
-        "any q in [0.1, 0.99] detects all",
-        {**ANY, "q": (0.1, 0.99)},
-        {**ANY, "q": (0.11, 1.0)},
-        "1 of 2 runs",
-    ),
-    (
-        "counts over all coordinates do not separate",
-        {**ANY, **FIG6},
-        {**ANY, **FIG6, "q": (0.5, 0.75)},
-        "q range of length 0.00 to 0.25",
-    ),
-    (
-        "without zero-change coordinates they do",
-        {**ANY, **FIG6, "q": (0.5, 0.75)},
-        {**ANY, **FIG6},
-        "q range of length 0.00 to 0.25",
-    ),
-    (
-        "malicious counts are subequal",
-        {**FIG6, "malicious": [96, 100], "benign": [200]},
-        {**FIG6, "malicious": [95, 100], "benign": [200]},
-        "smallest / largest 0.95 to 0.96",
-    ),
-    (
-        "malicious models supply almost no middle values",
-        {"malicious": [0, 4], "benign": [100, 50]},
-        {"malicious": [0, 5], "benign": [100, 50]},
-        "0.04 to 0.05 of the largest count",
-    ),
-    ("PDRR on Krum", TABLE, {**TABLE, "far": 0.1}, "1 of 2 runs without error"),
-    (
-        "PDRR on trimmed mean",
-        {**TABLE, "beta": 10},
-        {**TABLE, "beta": 10, "mar": 0.1},
-        "1 of 2 runs without error",
-    ),
-    ("PDRR on median", TABLE, {**TABLE, "mar": 1.0}, "1 of 2 runs without error"),
-]
-
-
-BALL = ", if ε is the radius of a ball"
-JUDGED += [
-    (text + BALL, {**good, "noise": "ball"}, {**bad, "noise": "ball"}, shown)
-    for text, good, bad, shown in JUDGED[1:3]
-]
-
-
-def the_claim(words):
-    """The claim with the given words; of several, the one that says no more than them."""
-    return min(
-        (claim for claim in CLAIMS if words in claim.text), key=lambda claim: len(claim.text)
-    )
-
-
-@pytest.fixture(params=JUDGED, ids=[text for text, *_ in JUDGED])
-def judged(request, tmp_path):
-    """The verdict on one claim for two runs, each of which meets it or does not."""
-    text, good, bad, shown = request.param
-    claim = the_claim(text)
-    elsewhere = result(3, malicious=[0, 99], benign=[0, 99], knowledge="partial", c=5, far=1.0)
-
-    def verdict(*met):
-        runs = [result(1 + i, **(good if well else bad)) for i, well in enumerate(met)]
-        Records.concat([*runs, elsewhere]).save(tmp_path, claim.stem)
-        return judge(claim, tmp_path)
-
-    return verdict, shown
-
-
-def test_verdicts_on_made_up_runs(judged):
-    verdict, shown = judged
-    assert verdict(True, True)["verdict"] == "reproduced"
-    assert verdict(True, False) | {"verdict": "", "ours": ""} == verdict(False, False) | {
-        "verdict": "",
-        "ours": "",
-    }
-    assert verdict(True, False)["verdict"] == verdict(False, True)["verdict"] == "partly"
-    assert verdict(True, False)["ours"] == shown
-    assert verdict(False, False)["verdict"] == "not"
-
-
-@pytest.mark.parametrize("found", [(0.11, 1.0), (0.0, 0.98), (np.nan, np.nan)])
-def test_the_range_of_q_has_to_reach_both_ends(tmp_path, found):
-    claim = the_claim("any q in")
-    result(1, **ANY, q=found).save(tmp_path, claim.stem)
-    assert judge(claim, tmp_path)["verdict"] == "not"
-
-
-def test_every_claim_has_made_up_runs():
-    texts = [the_claim(text).text for text, *_ in JUDGED]
-    assert sorted(texts) == sorted(claim.text for claim in CLAIMS)
-
-
-def test_a_claim_without_records_names_the_file(tmp_path):
-    with pytest.raises(ValueError, match=f"{tmp_path}/{CLAIMS[0].stem}"):
-        verdicts.table(tmp_path)
-
-
-def test_verdicts_become_html_with_links_and_badges():
-    rows = [
-        {"verdict": v, "claim": f"a < {v}", "paper": "< 0.1", "ours": "0.2", "figure": "fig04"}
-        for v in ("reproduced", "partly", "not")
-    ]
-    html = figures.verdicts_html(pd.DataFrame(rows))
-    assert html.count("sd-badge") == html.count('/fig04.html">a &lt; ') == 3
-    assert "<td>&lt; 0.1</td>" in html
 
 
 def test_the_profiles_thresholds_are_those_of_the_committed_calibration():
