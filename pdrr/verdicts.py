@@ -1,190 +1,340 @@
-"""The paper's claims against recorded results: reproduced, partly, or not.
+"""The paper's claims against recorded results: reproduced, partly, not, or not measured.
 
-A claim is judged on every recorded run it speaks of. Reproduced: all runs meet its tolerance.
-Partly: some do. The tolerances stand with the claims; none was chosen to make one pass.
+The claims and the paper's numbers are in ``expected.yaml``. A claim has cells: the runs, rounds,
+rules or schemes it speaks of. Reproduced: all cells meet its condition. Partly: some do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import inspect
+import json
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
 from pathlib import Path
+from typing import Annotated, Any
 
 import pandas as pd
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
+from pdrr.measures import MEASURES, NAMES
 from pdrr.records import Records
 
-SUBEQUAL = 0.05  # "subequal", "almost close to": within 5 % of the largest value
+VERDICTS = ("reproduced", "partly", "not", "not measured")
+STRICT = ConfigDict(extra="forbid", strict=True)
+Text = Annotated[str, Field(min_length=1)]
+Row = dict[str, float | list[float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
+class Tables:
+    """The numbers and words that the paper prints in its tables."""
+
+    rounds: list[int]  # of tables 1 and 2
+    table1: dict[str, dict[str, list[float]]]  # scheme: FAR and MAR at the rounds
+    table2: dict[str, dict[str, list[float]]]
+    table3: dict[str, dict[str, float]]  # scheme: seconds under the attack on each rule
+    table4: dict[str, dict[str, str]]  # scheme: words
+
+
+@dataclass(frozen=True, config=STRICT)
+class Condition:
+    """What every cell has to meet: all that is given here."""
+
+    equals: float | None = None
+    below: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    within: float | None = None  # of the paper's value, absolute
+    factor: float | None = None  # of the paper's value, either way
+    holds: bool = False  # the measure itself says whether the cell meets the claim
+
+    def met(self, value: float, expected: float | None) -> bool:
+        """Whether a cell meets it; `expected` is the paper's value. NaN meets nothing."""
+        near = value == value
+        if self.within is not None:
+            near = abs(value - float(expected or 0)) <= self.within + 1e-9
+        if self.factor is not None and expected:
+            near = 1 / self.factor <= value / expected <= self.factor
+        return bool(
+            near
+            and (self.equals is None or value == self.equals)
+            and (self.below is None or value < self.below)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.at_least is None or value >= self.at_least)
+            and (not self.holds or value)
+        )
+
+    def __str__(self) -> str:
+        words = {
+            "equals": "exactly {}",
+            "below": "below {}",
+            "above": "above {}",
+            "at_most": "at most {}",
+            "at_least": "at least {}",
+            "within": "within {} of the paper's",
+            "factor": "within a factor of {} of the paper's",
+        }
+        given = [(text, getattr(self, name)) for name, text in words.items()]
+        return ", ".join(text.format(f"{value:g}") for text, value in given if value is not None)
+
+
+@dataclass(frozen=True, config=STRICT)
 class Claim:
     """One statement of the paper and how it is judged.
 
     Attributes
     ----------
-    stem : str
-        The figure it belongs to, which names its records.
+    id, section, page : str
+        Its name; where the paper says it; the page of the book that shows it.
     text, paper : str
-        The statement, and the paper's number or words.
-    part : mapping
-        Which recorded runs it speaks of.
-    measure : callable
-        One run's Records -> what we got, as a number or a short text.
-    holds : callable
-        That value -> whether the claim holds for the run.
-    show : callable
-        The values of all runs -> text of the table.
+        The statement, and the paper's number or words; `expected` printed if there is no `paper`.
+    why : str
+        Why this condition; of a claim that is not measured, why not.
+    records : mapping
+        Which records it speaks of, and of each, which part: values of columns.
+    where : mapping
+        The same, for all of them. A list asks for all its values.
+    measure, arguments : str, mapping
+        A function of `pdrr.measures`: the records -> one value per cell.
+    condition : Condition
+    expected : mapping
+        The paper's values of the cells, in their order.
+    ours : str
+        What to print of the cells: {span}, {met}, {all}, {cells}, {row}, {labels};
+        {device}.
     """
 
-    stem: str
-    text: str
-    paper: str
-    part: dict[str, object]
-    measure: Callable[[Records], float]
-    holds: Callable[[float], bool]
-    show: Callable[[Sequence[float]], str]
+    id: Text
+    section: Text
+    page: Text
+    text: Text
+    why: Text
+    paper: str = ""
+    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    where: dict[str, Any] = Field(default_factory=dict)
+    measure: str | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    condition: Condition = Field(default_factory=Condition)
+    expected: Row = Field(default_factory=dict)
+    ours: str = "{met} of {all}"
+
+    @property
+    def tolerance(self) -> str:
+        """The condition in words, and why it is what it is."""
+        return ": ".join(filter(None, [str(self.condition), self.why]))
 
 
-def _statistic(run: Records, malicious: bool) -> pd.Series:
-    return run.table.loc[run.table["byzantine"] == malicious, "statistic"]
+@dataclass(frozen=True, config=STRICT)
+class Expected:
+    """All of ``expected.yaml``."""
+
+    tables: Tables
+    claims: list[Claim]
 
 
-def _span(values: Sequence[float]) -> str:
-    low, high = min(values), max(values)
-    return f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+class NotMeasuredError(Exception):
+    """The records do not hold what a claim speaks of."""
 
 
-def _rates(run: Records) -> float:
-    """FAR and MAR as one number: 0 only if both are."""
-    return float(max(run.runs["far"].iloc[0], run.runs["mar"].iloc[0]))
+@cache
+def expected() -> Expected:
+    """The paper's numbers and claims, checked."""
+    return parse(resources.files("pdrr").joinpath("expected.yaml").read_text("utf-8"))
 
 
-def _length(run: Records) -> float:
-    """Length of the q range, 0 if there is none."""
-    return float((run.runs["q_high"] - run.runs["q_low"]).astype(float).fillna(0).iloc[0])
+def parse(text: str) -> Expected:
+    """Numbers and claims from YAML; ValueError in one line, naming the claim, if they are wrong."""
+    try:
+        content = yaml.safe_load(text)
+        found = TypeAdapter(Expected).validate_json(json.dumps(content))  # strict, but not of types
+    except yaml.YAMLError as error:
+        raise ValueError(f"expected.yaml: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(part) for part in first["loc"]]
+        if path[:1] == ["claims"] and len(path) > 1:
+            named = content["claims"][int(path[1])]
+            path[1] = str(named.get("id", path[1])) if isinstance(named, Mapping) else path[1]
+        raise ValueError(f"expected.yaml: {'.'.join(path)}: {first['msg'].lower()}") from error
+    seen: set[str] = set()
+    for claim in found.claims:
+        _check(claim, seen)
+        seen.add(claim.id)
+    return found
 
 
-def _share_of_largest(run: Records) -> float:
-    return float(_statistic(run, True).max() / run.table["statistic"].max())
+def _check(claim: Claim, seen: set[str]) -> None:
+    where = f"expected.yaml: {claim.id}"
+    if claim.id in seen:
+        raise ValueError(f"{where}: two claims have this id")
+    if not (claim.paper or claim.expected):
+        raise ValueError(f"{where}: needs the paper's words or numbers")
+    if claim.measure is None:
+        return
+    if claim.measure not in MEASURES:
+        raise ValueError(f"{where}: no measure {claim.measure!r}, only {', '.join(MEASURES)}")
+    try:
+        inspect.signature(MEASURES[claim.measure]).bind(None, **claim.arguments)
+    except TypeError as error:
+        raise ValueError(f"{where}: {claim.measure}: {error}") from error
+    if not claim.records or claim.condition == Condition():
+        raise ValueError(f"{where}: needs records and a condition")
 
 
-def _covers_the_papers_range(run: Records) -> float:
-    low, high = (round(float(run.runs[end].iloc[0]), 2) for end in ("q_low", "q_high"))
-    return float(low <= 0.1 and high >= 0.99)  # to the paper's two digits
-
-
-FIG4 = {"c": 10, "knowledge": "full", "noise": "coordinate"}
-FIG4_BALL = {**FIG4, "noise": "ball"}
-FIG6 = {"c": 10, "knowledge": "full", "beta": 5}
-TABLES = {"c": 20, "knowledge": "partial"}
-
-CLAIMS = [
-    Claim(
-        "fig04",
-        "Krum, benign models: correlation below 0.1",
-        "< 0.1",
-        FIG4,
-        lambda run: _statistic(run, False).max(),
-        lambda rho: rho < 0.1,
-        lambda values: f"largest {_span(values)}",
-    ),
-    *(
-        claim
-        for reading, part in (
-            ("", FIG4),
-            (", if ε is the radius of a ball", FIG4_BALL),
-        )
-        for claim in (
-            Claim(
-                "fig04",
-                f"Krum, malicious models: correlation close to 1{reading}",
-                "≈ 1",
-                part,
-                lambda run: _statistic(run, True).min(),
-                lambda rho: rho > 1 - SUBEQUAL,
-                lambda values: f"smallest {_span(values)}",
-            ),
-            Claim(
-                "fig04",
-                f"Krum: any q in [0.1, 0.99] detects all{reading}",
-                "[0.1, 0.99]",
-                part,
-                _covers_the_papers_range,
-                bool,
-                lambda values: f"{sum(map(int, values))} of {len(values)} runs",
-            ),
-        )
-    ),
-    Claim(
-        "fig05",
-        "Trimmed mean: counts over all coordinates do not separate",
-        "no suitable q",
-        FIG6,
-        _length,
-        lambda length: length == 0,
-        lambda values: f"q range of length {_span(values)}",
-    ),
-    Claim(
-        "fig06",
-        "Trimmed mean: without zero-change coordinates they do",
-        "a suitable q",
-        FIG6,
-        _length,
-        lambda length: length > 0,
-        lambda values: f"q range of length {_span(values)}",
-    ),
-    Claim(
-        "fig06",
-        "Trimmed mean: malicious counts are subequal",
-        "subequal",
-        FIG6,
-        lambda run: float(_statistic(run, True).min() / _statistic(run, True).max()),
-        lambda ratio: ratio > 1 - SUBEQUAL,
-        lambda values: f"smallest / largest {_span(values)}",
-    ),
-    Claim(
-        "fig07",
-        "Median: malicious models supply almost no middle values",
-        "≈ 0",
-        {"c": 10, "knowledge": "full"},
-        _share_of_largest,
-        lambda share: share < SUBEQUAL,
-        lambda values: f"{_span(values)} of the largest count",
-    ),
-    *(
-        Claim(
-            stem,
-            f"PDRR on {name}, c = 20, partial knowledge, round 1: no error",
-            "FAR 0, MAR 0",
-            {**TABLES, **own},
-            _rates,
-            lambda worst: worst == 0,
-            lambda values: f"{sum(v == 0 for v in values)} of {len(values)} runs without error",
-        )
-        for stem, name, own in (
-            ("fig04", "Krum", {"noise": "coordinate"}),
-            ("fig06", "trimmed mean (β = 10)", {"beta": 10}),
-            ("fig07", "median", {}),
-        )
-    ),
-]
-
-
-def judge(claim: Claim, folder: Path) -> dict[str, str]:
-    """One row of the table: verdict, claim, the paper's value, ours, the figure."""
-    recorded = Records.load(folder, claim.stem).where(**claim.part)
-    values = [claim.measure(recorded.where(seed=seed)) for seed in recorded.runs["seed"]]
-    met = [claim.holds(value) for value in values]
-    return {
-        "verdict": "reproduced" if all(met) else "partly" if any(met) else "not",
-        "claim": claim.text,
-        "paper": claim.paper,
-        "ours": claim.show(values),
-        "figure": claim.stem,
-    }
+# judging
 
 
 def table(folder: Path) -> pd.DataFrame:
-    """All claims judged on the records in `folder`, a row each."""
-    return pd.DataFrame([judge(claim, folder) for claim in CLAIMS])
+    """All claims judged on the records in `folder`, a row each.
+
+    Columns: verdict, claim, paper, ours, figure (stem of the page), tolerance, section.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no records: {folder} is not a folder")
+    return pd.DataFrame([judge(claim, folder) for claim in expected().claims])
+
+
+def judge(claim: Claim, folder: Path) -> dict[str, str]:
+    """One row of `table`; ValueError if its records are damaged."""
+    try:
+        verdict, ours = _judged(claim, folder)
+    except NotMeasuredError as reason:
+        verdict, ours = "not measured", str(reason)
+    return {
+        "verdict": verdict,
+        "claim": claim.text,
+        "paper": claim.paper or _row(_flat(claim.expected)),
+        "ours": ours,
+        "figure": claim.page,
+        "tolerance": claim.tolerance if claim.measure else "",
+        "section": claim.section,
+    }
+
+
+def _judged(claim: Claim, folder: Path) -> tuple[str, str]:
+    if claim.measure is None:
+        raise NotMeasuredError(claim.why)
+    parts = [_part(folder, stem, {**claim.where, **own}) for stem, own in claim.records.items()]
+    records = Records.concat(parts)
+    try:
+        cells = MEASURES[claim.measure](records, **claim.arguments)
+    except KeyError as error:
+        raise NotMeasuredError(f"not recorded: {error.args[0]}") from error
+    except ValueError as error:
+        stems = ", ".join(str(folder / stem) for stem in claim.records)
+        raise ValueError(f"damaged records {stems}: {error}") from error
+    if cells.empty:
+        raise NotMeasuredError("not recorded")
+    flat = list(_flat(claim.expected).values())
+    papers: list[float | None] = [*flat] or [None] * len(cells)
+    if len(papers) != len(cells):
+        raise NotMeasuredError(f"{len(cells)} of {len(papers)} values are recorded")
+    met = [claim.condition.met(x, paper) for x, paper in zip(cells, papers, strict=True)]
+    ours = claim.ours.format(
+        span=_span(cells),
+        met=sum(met),
+        all=len(met),
+        cells=", ".join(f"{label} {value:.2f}" for label, value in cells.items()),
+        row=_row({str(label): value for label, value in cells.items()}),
+        labels=", ".join(str(label) for label in cells.index),
+        device=records.provenance["device"],
+    )
+    return "reproduced" if all(met) else "partly" if any(met) else "not", ours
+
+
+def _part(folder: Path, stem: str, where: Mapping[str, Any]) -> Records:
+    """The part of the records that has the values; of a list all must be there."""
+    if not any((folder / f"{stem}.{suffix}").exists() for suffix in ("csv", "json")):
+        raise NotMeasuredError(f"no records of {stem} yet")
+    whole = Records.load(folder, stem)
+    table, runs = whole.table, whole.runs
+    for name, value in where.items():
+        values = value if isinstance(value, list) else [value]
+        if name not in runs:
+            raise ValueError(f"the records {folder / stem}.* have no column {name!r}")
+        missing = [str(x) for x in values if not (runs[name] == x).any()]
+        if missing:
+            raise NotMeasuredError(f"{stem} has no {name} {', '.join(missing)}{_so_far(where)}")
+        runs = runs[runs[name].isin(values)]
+        if name in table:
+            table = table[table[name].isin(values)]
+    return Records(table, runs, whole.provenance)
+
+
+def _so_far(where: Mapping[str, Any]) -> str:
+    single = [f"{k} {v}" for k, v in where.items() if k in ("scheme", "knowledge", "beta")]
+    return f" ({', '.join(single)})" if single else ""
+
+
+def _flat(row: Row) -> dict[str, float]:
+    """Every number with its label: {"FAR": [0, .1]} -> {"FAR 1": 0, "FAR 2": .1}."""
+    return {
+        f"{label} {i}" if isinstance(values, list) else label: value
+        for label, values in row.items()
+        for i, value in enumerate(values if isinstance(values, list) else [values], 1)
+    }
+
+
+def _row(cells: Mapping[str, float]) -> str:
+    """Numbers in groups: "FAR 0 0.33, MAR 0 0.5"."""
+    groups: dict[str, list[str]] = {}
+    for label, value in cells.items():
+        name, _, last = label.rpartition(" ")
+        group = name if last.isdigit() else NAMES.get(label, label)
+        groups.setdefault(group, []).append(_number(value))
+    return ", ".join(f"{name} {' '.join(numbers)}" for name, numbers in groups.items())
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _span(values: pd.Series) -> str:
+    low, high = (_spelled(x) for x in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def _spelled(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1g}" if 0 < abs(value) < 0.005 else f"{value:.2f}"
+
+
+# printing
+
+
+def counts(table: pd.DataFrame) -> dict[str, int]:
+    """How many claims got each verdict."""
+    return {verdict: int((table["verdict"] == verdict).sum()) for verdict in VERDICTS}
+
+
+def as_text(table: pd.DataFrame, width: int | None = None) -> str:
+    """The table for a terminal: wrapped to its width, a summary at the end."""
+    width = max(60, width or shutil.get_terminal_size((120, 40)).columns)
+    columns = {"claim": 0.40, "paper": 0.22, "ours": 0.38}
+    room = width - 12 - 2 * len(columns)
+    widths = [int(room * share) for share in columns.values()]
+
+    def line(texts: list[str], last: str) -> Iterator[str]:
+        wrapped = [
+            textwrap.wrap(text, size) or [""] for text, size in zip(texts, widths, strict=True)
+        ]
+        for i in range(max(map(len, wrapped))):
+            cells = [part[i] if i < len(part) else "" for part in wrapped]
+            shown = "  ".join(f"{x:{size}}" for x, size in zip(cells, widths, strict=True))
+            yield f"{shown}  {last if i == 0 else ''}".rstrip()
+
+    lines = list(line(list(columns), "verdict"))
+    for section, rows in table.groupby("section", sort=False):
+        lines += ["", f"{section}", "-" * width]
+        for row in rows.to_dict("records"):
+            lines += line([row[column] for column in columns], row["verdict"])
+    found = ", ".join(f"{number} {verdict}" for verdict, number in counts(table).items())
+    return "\n".join([*lines, "", f"{len(table)} claims: {found}"])
