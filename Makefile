@@ -15,15 +15,17 @@ READY   := .venv/.ready
 RUN     := .venv/bin/python -m pdrr
 STEMS   := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 SITE    := build/site/_build/html
+PDF     := build/site/pdrr.pdf
 
 # notebooks of the paper's sections
 sec2 := fig01
 sec3 := fig02 fig03
 sec4 := fig04 fig05 fig06 fig07
+sec5 := fig08 fig09 fig10 fig11 table1 table2 table2b table3 table4
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format check record pages picture lock data clean $(STEMS) sec2 sec3 sec4 force
+.PHONY: help book test lint format check record pages pdf picture lock data clean $(STEMS) sec2 sec3 sec4 sec5 force
 
 help: ## this list
 	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
@@ -31,8 +33,9 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z$$][^=]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  $(filter fig%,$(STEMS))"
+	@echo "  $(filter table%,$(STEMS))"
 	@echo "               one notebook with your parameters; results in build/runs"
-	@echo "  sec2 sec3 sec4"
+	@echo "  sec2 sec3 sec4 sec5"
 	@echo "               the notebooks of one section of the paper"
 
 book: $(SITE)/index.html ## execute the notebooks and build the book
@@ -50,8 +53,8 @@ format: $(READY) ## format the sources
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-check: $(READY) ## recorded results against the paper's claims
-	@$(RUN) check
+check: $(READY) ## recorded results against the paper's claims, and whether ours can be had again
+	@$(RUN) check --profile $(if $(filter file,$(origin PROFILE)),smoke,$(PROFILE)) --data $(DATA) $(ARGS)
 
 bench: $(READY) ## time the aggregators and PDRR beside one pass over the models
 	.venv/bin/python benchmarks/passes.py $(ARGS)
@@ -59,7 +62,7 @@ bench: $(READY) ## time the aggregators and PDRR beside one pass over the models
 record: $(READY) ## run the recorded experiments: make record PROFILE=paper DATA=path
 	$(RUN) record --profile $(PROFILE) --data $(DATA) $(ARGS)
 
-sec2 sec3 sec4:
+sec2 sec3 sec4 sec5:
 	@$(MAKE) --no-print-directory $($@)
 
 $(STEMS): $(READY)
@@ -71,6 +74,13 @@ data: $(READY) ## what the chosen data set holds
 pages: $(SITE)/index.html ## check the built pages in a headless browser (needs chromium)
 	.venv/bin/python -m pip install -q -e '.[pages]'
 	.venv/bin/python -m pytest -q tests/test_pages.py
+
+pdf: $(PDF) ## the whole book in one PDF (needs chromium, or CHROMIUM=path)
+	@echo "The PDF is at file://$(CURDIR)/$<"
+
+$(PDF): $(SITE)/index.html scripts/make_pdf.py
+	@.venv/bin/python -c 'import playwright' 2>/dev/null || .venv/bin/python -m pip install -q -e '.[pages]'
+	@.venv/bin/python scripts/make_pdf.py
 
 picture: $(READY) ## draw the README's picture from the recorded runs
 	.venv/bin/python scripts/readme_picture.py
@@ -117,5 +127,6 @@ $(SITE)/index.html: $(PAGES) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.p
 	@rm -rf build/book build/site && mkdir -p build/book/notebooks
 	@cp -pR book/. build/book/
 	@cp -p $(PAGES) build/book/notebooks/
+	@$(RUN) status build/book/notebooks > build/book/status.md
 	.venv/bin/jupyter-book build build/book --config _config.yml --toc $(CURDIR)/build/book/_toc.yml \
 	  --path-output build/site -W -n --keep-going --quiet

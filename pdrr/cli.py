@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -109,12 +110,52 @@ def record(stems: tuple[str, ...], profile: str, source: str, seeds: str | None,
 
 
 @cli.command()
-@click.option("--records", type=click.Path(path_type=Path), default=RECORDED / "paper")
-def check(records: Path) -> None:
-    """Compare the recorded results with the paper's numbers, claim by claim."""
-    from pdrr import verdicts
+@click.option(
+    "--profile", default="smoke", show_default=True, help="Whose records to make once more."
+)
+@data_option
+@click.option("--no-run", is_flag=True, help="Train nothing: verdicts and records as they are.")
+@click.option(
+    "--records",
+    type=click.Path(path_type=Path),
+    default=RECORDED,
+    show_default=True,
+    help="Folder of the recorded results, one folder for each profile.",
+)
+def check(profile: str, source: str, no_run: bool, records: Path) -> None:
+    """Compare the recorded results with the paper, claim by claim, and with themselves.
 
-    click.echo(verdicts.table(records).to_string(index=False))
+    Prints a verdict for each claim. Then computes all records' rates from their scores, and runs
+    those of PROFILE once more: from nothing for smoke, from the cache for the others. Exit code 1
+    if a record of ours cannot be had again; a claim that does not hold is a result.
+    """
+    from pdrr import regenerate, verdicts
+    from pdrr.store import Store
+
+    outcomes = regenerate.recomputed(records)
+    click.echo(verdicts.as_text(verdicts.table(records / "paper")))
+    click.echo("\nrecords, from their scores")
+    for outcome in outcomes:
+        click.echo(f"  {outcome}")
+    if not no_run:
+        with TemporaryDirectory() as empty:
+            store = Store(Path(empty)) if profile == "smoke" else Store()
+            new = regenerate.again(records, profile, source, store)
+        click.echo(f"\nrecords of {profile}, run again")
+        for outcome in new:
+            click.echo(f"  {outcome}")
+        outcomes += new
+    if any(outcome.differences for outcome in outcomes):
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def status(folder: Path) -> None:
+    """Describe the executed notebooks in FOLDER and the recorded results, as a page in Markdown."""
+    from pdrr import status
+
+    click.echo(status.page(folder, RECORDED), nl=False)
 
 
 @cli.command()

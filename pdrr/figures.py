@@ -5,7 +5,7 @@ Colours mean the same everywhere: orange malicious, blue benign, as in the paper
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -15,14 +15,21 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFormatter
-from pandas.io.formats.style import Styler
 
 from pdrr.records import Records
 
 BENIGN, MALICIOUS, GREEN = sns.color_palette("colorblind")[:3]
 RED = "#c1121f"
+BADGES = {  # colours of the theme
+    "reproduced": "success",
+    "partly": "warning",
+    "not": "danger",
+    "not measured": "secondary",
+}
 STYLE: dict[Any, Any] = {
     "axes.grid.axis": "y",
     "axes.spines.right": False,
@@ -33,6 +40,9 @@ STYLE: dict[Any, Any] = {
     "font.size": 10,
     "legend.frameon": False,
 }
+LINE: dict[str, Any] = {"color": "black", "lw": 1, "ls": "--"}
+FLAGGED: dict[str, Any] = {"color": "black", "ls": "", "marker": "v", "ms": 3.5}
+NONE: dict[str, Any] = {"color": "black", "marker": "x", "s": 25, "lw": 1.2}
 
 
 def fig02(records: Records) -> Figure:
@@ -91,6 +101,66 @@ def fig07(records: Records) -> Figure:
     return _client_bars(records, "remained values $n_i^r$", EngFormatter(), few_is_bad=True)
 
 
+def fig08(records: Records) -> Figure:
+    """What each scheme measures of each client under the attack on Krum (Fig. 8)."""
+    return _scheme_panels(records, "krum")
+
+
+def fig09(records: Records) -> Figure:
+    """The same under the attack on the trimmed mean (Fig. 9)."""
+    return _scheme_panels(records, "trimmed_mean")
+
+
+def fig10(records: Records) -> Figure:
+    """The same under the attack on the median (Fig. 10)."""
+    return _scheme_panels(records, "median")
+
+
+def fig11(records: Records) -> Figure:
+    """Suitable q of PDRR in every measured round, full and partial knowledge (Fig. 11).
+
+    A panel for each rule, and for each beta and each noise if there are several. A bar is one run,
+    from the largest benign score to the smallest malicious one; seeds stand side by side.
+    """
+    runs = records.runs[records.runs["scheme"] == "PDRR"]
+    groups: Any = list(runs.groupby(["rule", "beta", "noise"], dropna=False, sort=False))
+    kinds: dict[str, dict[str, Any]] = {
+        "full": {"facecolor": GREEN, "edgecolor": GREEN},
+        "partial": {"facecolor": "white", "edgecolor": GREEN, "hatch": "//////"},
+    }
+    rounds = sorted(runs["round"].unique())
+    width = 0.38 / max(2, runs["seed"].nunique())  # of a bar; full left of the tick, partial right
+    with mpl.rc_context({**STYLE, "hatch.linewidth": 1.5}):
+        figure = Figure(figsize=(9, 4.0), layout="constrained")
+        panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+        for ax, ((rule, beta, noise), group) in zip(panels, groups, strict=True):
+            for left, (knowledge, style) in zip((True, False), kinds.items(), strict=True):
+                known = group[group["knowledge"] == knowledge]
+                for number, here in known.groupby("round"):
+                    start = rounds.index(number) + (-0.02 - len(here) * width if left else 0.02)
+                    x = start + width * (np.arange(len(here)) + 0.5)
+                    low, high = here["q_low"].to_numpy(float), here["q_high"].to_numpy(float)
+                    some = np.isfinite(low)
+                    span = {"height": (high - low)[some], "bottom": low[some]}
+                    ax.bar(x[some], width=0.7 * width, **span, **style, zorder=3)
+                    ax.scatter(x[~some], np.zeros((~some).sum()), **NONE, clip_on=False, zorder=5)
+            ax.axhline(group["q"].iloc[0], **LINE, zorder=4)
+            ax.set(xlabel="round", xlim=(-0.6, len(rounds) - 0.4), ylim=(0, 1.02))
+            ax.set_xticks(range(len(rounds)), [str(number) for number in rounds])
+            ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
+            ax.set_title(_rule(rule, beta) + (", noise in a ball" if noise == "ball" else ""))
+        panels[0].set_ylabel("suitable q")
+        handles: list[Any] = [
+            Patch(label=f"{knowledge} knowledge", **style) for knowledge, style in kinds.items()
+        ]
+        handles += [
+            Line2D([], [], **LINE, label="q in use"),
+            ax.scatter([], [], **NONE, label="no q separates"),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
 def overview(parts: Mapping[str, Records]) -> Figure:
     """Suspicion score of every client under the attack on each rule, side by side."""
     with mpl.rc_context(STYLE):
@@ -111,74 +181,6 @@ def overview(parts: Mapping[str, Records]) -> Figure:
     return figure
 
 
-def runs_table(records: Records) -> Styler:
-    """What was run and what came out, a row per run."""
-    return _table(records.runs, [f"seed {seed}" for seed in records.runs["seed"]])
-
-
-def seeds_table(records: Records) -> Styler:
-    """The same over all seeds: the largest FAR and MAR, and the q that suit every run."""
-    worst: Any = {
-        "q": "first",
-        "far": "max",
-        "mar": "max",
-        "q_low": lambda low: low.max(skipna=False),
-        "q_high": lambda high: high.min(skipna=False),
-        "lambda": "min",
-        "selected": lambda whose: " or ".join(sorted(set(whose))),
-        "detection_s": "median",
-    }
-    keys = ["rule", "noise", "c", "beta", "knowledge"]
-    groups = records.runs.groupby(keys, dropna=False, sort=False)
-    runs = groups.agg(worst).reset_index()
-    runs["q_low"] = runs["q_low"].where(runs["q_low"] < runs["q_high"])  # none suits every run
-    return _table(runs, [f"{n} seeds" for n in groups.size()])
-
-
-def provenance_table(records: Records) -> Styler:
-    """Where the numbers of a page come from."""
-    p = records.provenance
-    settings = p["settings"]
-    rows = {
-        "data": f"{p['data']} ({'synthetic' if p['synthetic'] else 'real'})",
-        "data SHA-256": p["sha256"][:16],
-        "profile": f"{p['profile']}, d = {p['d']:,}",
-        "training": ", ".join(f"{k} {v}" for k, v in settings["training"].items()),
-        "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
-        "device": p["device"],
-        "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
-        "commit, date": f"{p['commit']}, {p['date']}",
-    }
-    return _styled(
-        pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)), "provenance"
-    )
-
-
-def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
-    """Only the columns that say something, in the words of the book."""
-    table = pd.DataFrame({"knowledge": runs["knowledge"], "c": runs["c"]})
-    if runs["beta"].notna().any():
-        table["β"] = runs["beta"].astype(int)
-    if (runs["rule"] == "krum").all():
-        table["noise"] = runs["noise"]
-        table["λ"] = [f"{x:.1e}" if x > 0 else "none" for x in runs["lambda"]]
-        table["selects"] = runs["selected"]
-    table["q"] = runs["q"].map("{:g}".format)
-    table["FAR"] = runs["far"].map("{:.2f}".format)
-    table["MAR"] = runs["mar"].map("{:.2f}".format)
-    table["suitable q"] = [
-        "none" if np.isnan(low) else f"({low:.3f}, {high:.3f}]"
-        for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
-    ]
-    table["detection"] = runs["detection_s"].map("{:.1f} s".format)
-    return _styled(table, "runs").relabel_index(list(rows), axis="index")
-
-
-def _styled(table: pd.DataFrame, kind: str) -> Styler:
-    """A table that pandas does not abbreviate; `kind` is its class in the pages' style sheet."""
-    return table.style.set_table_attributes(f'class="dataframe {kind}"')
-
-
 def _client_bars(
     records: Records, ylabel: str, formatter: Formatter, few_is_bad: bool = False
 ) -> Figure:
@@ -193,31 +195,107 @@ def _client_bars(
         ax.bar(table["client"], table["statistic"], color=colours, width=0.8, zorder=3)
         top = table["statistic"].max()
         low, high = float(run["q_low"]), float(run["q_high"])
-
-        def threshold(q: float) -> float:
-            """lambda_D of the paper's sections 4.1 to 4.3."""
-            return float((1 - q) * top if few_is_bad else q * top)
-
         handles = [Patch(color=MALICIOUS, label="malicious"), Patch(color=BENIGN, label="benign")]
         if np.isfinite(low):
-            ax.axhspan(threshold(low), threshold(high), color=GREEN, alpha=0.18, zorder=1, lw=0)
+            edges = _threshold(low, top, few_is_bad), _threshold(high, top, few_is_bad)
+            ax.axhspan(*edges, color=GREEN, alpha=0.18, zorder=1, lw=0)
             label = f"suitable q: ({low:.2f}, {high:.2f}]"
             handles.append(Patch(color=GREEN, alpha=0.18, label=label))
         line = ax.axhline(
-            threshold(run["q"]), color="black", lw=1, ls="--", zorder=4, label=f"q = {run['q']:g}"
+            _threshold(run["q"], top, few_is_bad), **LINE, zorder=4, label=f"q = {run['q']:g}"
         )
         _client_axis(ax, len(table))
         ax.yaxis.set_major_formatter(formatter)
         ax.set_ylabel(ylabel)
-        failed = "" if run["succeeded"] else "; no λ found, so honest models were sent"
-        if run["succeeded"] and run["selected"] == "benign":
-            failed = "; Krum selects a benign model all the same"
         ax.set_title(
             f"{run['knowledge']} knowledge, c = {run['c']}, round {run['round']}:"
-            f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{failed}"
+            f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{_failed(run)}"
         )
         figure.legend(handles=[*handles, line], loc="outside lower center", ncols=4)
     return figure
+
+
+def _scheme_panels(records: Records, rule: str) -> Figure:
+    """A panel for each scheme: the statistic of each client as bars, a mark over the flagged."""
+    runs = records.runs
+    if (runs["rule"] != rule).any() or runs["scheme"].duplicated().any():
+        raise ValueError(f"the panels show one round under the attack on {rule}: choose with where")
+    first = runs.iloc[0]
+    ylabels = {
+        "DAGMM": "energy",
+        "VAE": "$-\\log p$ of reconstruction",
+        "ERR": "error rate impact",
+        "LFR": "loss impact",
+        "PDRR": {
+            "krum": "correlation $\\rho_i$",
+            "trimmed_mean": "trimmed values $n_i^c$",
+            "median": "remained values $n_i^r$",
+        }[rule],
+    }
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 8.4), layout=ConstrainedLayoutEngine(h_pad=0.1))
+        *panels, legend = figure.subplots(3, 2).flat
+        for ax, (scheme, ylabel) in zip(panels, ylabels.items(), strict=True):
+            table = records.table[records.table["scheme"] == scheme]
+            run = runs[runs["scheme"] == scheme].iloc[0]
+            colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
+            ax.bar(table["client"], table["statistic"], color=colours, width=0.8, zorder=3)
+            ax.axhline(0, color="black", lw=0.8, zorder=4)
+            flagged = table["client"][table["flagged"]]
+            over = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+            ax.plot(flagged, np.full(len(flagged), 1.03), **FLAGGED, **over)
+            if scheme == "PDRR":
+                top = table["statistic"].max()
+                ax.axhline(_threshold(run["q"], top, rule == "median"), **LINE, zorder=5)
+            _client_axis(ax, len(table))
+            ax.set_ylabel(ylabel + _scale(ax, table["statistic"]))
+            ax.set_title(f"{scheme}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}", pad=13)
+        legend.axis("off")
+        handles = [
+            Patch(color=MALICIOUS, label="malicious"),
+            Patch(color=BENIGN, label="benign"),
+            Line2D([], [], **FLAGGED, label="flagged by the scheme"),
+            Line2D([], [], **LINE, label=f"PDRR: q = {run['q']:g}"),
+        ]
+        legend.legend(handles=handles, loc="center")
+        figure.suptitle(
+            f"{_rule(rule, first['beta'])} under attack, {first['knowledge']} knowledge,"
+            f" c = {first['c']}, round {first['round']}{_failed(first)}",
+            fontsize="medium",
+        )
+    return figure
+
+
+def _scale(ax: Axes, statistic: pd.Series) -> str:
+    """Choose a scale on which every bar can be seen; what has to be said of it in the panel."""
+    typical, largest = statistic.abs().median(), statistic.abs().max()
+    if typical > 0 and largest > 50 * typical:
+        ax.set_yscale("symlog", linthresh=typical)
+        return "\n(log scale)"
+    low, high = statistic.min(), statistic.max()
+    if low > 0.8 * high > 0:
+        ax.set_ylim(low - 0.15 * (high - low), high + 0.05 * (high - low))
+        return "\n(axis not from 0)"
+    if largest >= 10_000:
+        ax.yaxis.set_major_formatter(EngFormatter())
+    return ""
+
+
+def _threshold(q: float, top: float, few_is_bad: bool) -> float:
+    """lambda_D of the paper's sections 4.1 to 4.3, from the largest statistic."""
+    return float((1 - q) * top if few_is_bad else q * top)
+
+
+def _rule(rule: str, beta: float) -> str:
+    """The attacked rule in words."""
+    return {"krum": "Krum", "median": "median"}.get(rule, f"trimmed mean (β = {beta:g})")
+
+
+def _failed(run: pd.Series) -> str:
+    """What a title has to say if there was no attack that won."""
+    if not run["succeeded"]:
+        return "; no λ found, so honest models were sent"
+    return "; Krum selects a benign model all the same" if run["selected"] == "benign" else ""
 
 
 def _client_axis(ax: Axes, k: int) -> None:
@@ -227,19 +305,39 @@ def _client_axis(ax: Axes, k: int) -> None:
 
 
 def verdicts_html(table: pd.DataFrame) -> str:
-    """The table of `verdicts.table` as HTML: badges, and links to the figures' pages."""
-    colours = {"reproduced": "success", "partly": "warning", "not": "danger"}
+    """The table of `verdicts.table` as HTML: counts, then a fold for each section of the paper.
+
+    Folds with a claim that does not hold are open. A column `tolerance` is shown if it is there.
+    """
+    columns = [name for name in ("verdict", "claim", "paper", "ours", "tolerance") if name in table]
     shown = table.copy()
-    shown["verdict"] = [
-        f'<span class="sd-badge sd-bg-{colours[v]} sd-bg-text-{colours[v]}">{v}</span>'
-        for v in table["verdict"]
-    ]
-    shown["claim"] = [
-        f'<a href="./{stem}.html">{escape(text)}</a>'
-        for stem, text in zip(table["figure"], table["claim"], strict=True)
-    ]
-    for column in ("paper", "ours"):
+    for column in columns[1:]:
         shown[column] = table[column].map(escape)
-    return shown.drop(columns="figure").to_html(
-        index=False, escape=False, border=0, classes="table verdicts"
-    )
+    shown["verdict"] = [_badge(verdict, verdict) for verdict in table["verdict"]]
+    shown["claim"] = [
+        f'<a href="./{stem}.html">{text}</a>'
+        for stem, text in zip(table["figure"], shown["claim"], strict=True)
+    ]
+    folds = [
+        f"<details{' open' if (table['verdict'][rows.index] == 'not').any() else ''}>"
+        f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
+        f" {_badges(table['verdict'][rows.index])}</summary>"
+        f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'
+        for section, rows in shown.groupby("section", sort=False)
+    ]
+    return f'<div class="verdicts"><p>{_badges(table["verdict"])}</p>{"".join(folds)}</div>'
+
+
+def _badges(verdicts: pd.Series) -> str:
+    """How many claims got each verdict, where there are any."""
+    numbers = {verdict: int((verdicts == verdict).sum()) for verdict in BADGES}
+    return " ".join(_badge(name, f"{n} {name}") for name, n in numbers.items() if n)
+
+
+def _badge(verdict: str, text: str) -> str:
+    colour = BADGES[verdict]
+    return f'<span class="sd-badge sd-bg-{colour} sd-bg-text-{colour}">{text}</span>'
+
+
+def _plain(rows: pd.DataFrame) -> str:
+    return rows.to_html(index=False, escape=False, border=0, classes="table verdicts")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import base64
+import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +15,12 @@ from typing import Any
 import click
 import nbformat
 import papermill
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from tabulate import tabulate
 
-from pdrr import experiments
+from pdrr import evaluation, experiments
 from pdrr.federation import Federation
 from pdrr.store import atomic
 
@@ -68,23 +70,57 @@ def parse(
 
 
 def prepare(notebook: Path, values: Mapping[str, Any]) -> None:
-    """Train the rounds that a notebook needs, with a progress bar, before its kernel starts."""
-    rule = nbformat.read(notebook, as_version=4).metadata.get("pdrr", {}).get("rule")
-    if rule is None:
+    """Do what takes long before a notebook's kernel starts, with a progress bar.
+
+    The notebook's metadata say what, under ``pdrr``:
+
+    - ``train``: rules whose round `number` (or 1) is trained;
+    - ``evaluate``: rules under whose attack all schemes (or ``schemes``) detect, at the profile's
+      rounds, with each ``knowledge``.
+
+    A parameter of the notebook (c, beta, number, knowledge, rule) goes before. All of it ends up
+    in the cache, where the notebook's own calls find it.
+    """
+    needs = nbformat.read(notebook, as_version=4).metadata.get("pdrr", {})
+    if not needs:
         return
-    chosen = experiments.settings(
-        values["profile"],
-        values["data"],
-        values["seed"],
-        c=values.get("c"),
-        beta=values.get("beta"),
+    which = {"profile": values["profile"], "source": values["data"], "seed": values["seed"]}
+    for rule in needs.get("train", ()):
+        chosen = experiments.settings(**which, c=values.get("c"), beta=values.get("beta"))
+        federation = Federation(chosen, experiments.dataset(chosen), values.get("rule", rule))
+        next(federation.rounds([values.get("number", 1)]))
+    for rule in needs.get("evaluate", ()):
+        own = ("c", "beta") if rule == "trimmed_mean" else ("c",)
+        evaluation.rounds(
+            rule,
+            numbers=[values["number"]] if "number" in values else None,
+            knowledge=[values["knowledge"]] if "knowledge" in values else needs["knowledge"],
+            **which,
+            **{name: values[name] for name in own if name in values},
+            **({"schemes": needs["schemes"]} if "schemes" in needs else {}),
+        )
+
+
+def command(notebook: Path, values: Mapping[str, Any]) -> str:
+    """The make command that runs a notebook with these values.
+
+    A data file has its name only: a page must not tell where it lay on this machine.
+    """
+    words = [f"make {notebook.stem}"]
+    if "profile" in values:
+        words.append(f"PROFILE={values['profile']} DATA={Path(values['data']).name}")
+    known = papermill.inspect_notebook(str(notebook))
+    own = " ".join(
+        f"-p {name} {shlex.quote(str(value))}"
+        for name, value in values.items()
+        if name not in ("profile", "data") and value != ast.literal_eval(known[name]["default"])
     )
-    federation = Federation(chosen, experiments.dataset(chosen), values.get("rule", rule))
-    next(federation.rounds([values.get("number", 1)]))
+    return " ".join([*words, f'ARGS="{own}"'] if own else words)
 
 
 def execute(notebook: Path, values: Mapping[str, Any], target: Path) -> Path:
     """Run a notebook into ``target.ipynb``; a failure leaves the former result where it was."""
+    os.environ["PDRR_COMMAND"] = command(notebook, values)  # for the page's provenance
     target = target.with_name(f"{target.name}.ipynb")
     with atomic(target) as temporary:
         try:
@@ -112,11 +148,7 @@ def report(executed: Path) -> None:
     for out in outputs:
         shown = out.get("data", {})
         for table in BeautifulSoup(shown.get("text/html", ""), "html.parser").find_all("table"):
-            rows = [
-                [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
-                for row in table.find_all("tr")
-            ]
-            click.echo("\n" + tabulate(rows[1:], rows[0], disable_numparse=True))
+            click.echo("\n" + _as_text(table))
         if "image/png" in shown:
             picture = executed.with_name(f"{executed.stem}-{len(written)}.png")
             with atomic(picture) as temporary:
@@ -129,6 +161,22 @@ def report(executed: Path) -> None:
     with atomic(page) as temporary:
         temporary.write_text(html, "utf-8")
     click.echo("\n" + "\n".join(f"wrote {path}" for path in [*written, page]))
+
+
+def _as_text(table: Tag) -> str:
+    """An HTML table for a terminal: several header lines become one."""
+    head: list[list[str]] = []
+    rows: list[list[str]] = []
+    for row in table.find_all("tr"):
+        cells = [
+            cell.get_text(" ", strip=True)
+            for cell in row.find_all(["th", "td"])
+            for _ in range(int(str(cell.get("colspan", "1"))))
+        ]
+        (rows if row.find("td") else head).append(cells)
+    titles = [" ".join(filter(None, parts)) for parts in zip(*head, strict=True)]
+    caption = table.caption.get_text(" ", strip=True) if table.caption else ""
+    return "\n".join(filter(None, [tabulate(rows, titles, disable_numparse=True), caption]))
 
 
 def _convert(stem: str, name: str, text: str, kind: type) -> Any:

@@ -89,14 +89,19 @@ class Records:
 
     @classmethod
     def concat(cls, parts: Iterable[Records]) -> Records:
-        """Several runs of one experiment as one; the provenance tells all seeds and the total."""
+        """Several runs as one; the provenance tells the total, and all that differs in origin."""
         parts = list(parts)
-        last = parts[-1].provenance
-        seconds = sum(p.provenance["seconds"] for p in parts)
+        told = [p.provenance for p in parts]
+        merged = {
+            name: "; ".join(dict.fromkeys(str(p[name]) for p in told if name in p))
+            for name in ("device", "commit", "date", "command")
+            if name in told[-1]
+        }
+        merged["seconds"] = round(sum(p["seconds"] for p in told), 2)
         return cls(
             pd.concat([p.table for p in parts], ignore_index=True),
             pd.concat([p.runs for p in parts], ignore_index=True),
-            {**last, "seconds": round(seconds, 2)},
+            {**told[-1], **merged},
         )
 
 
@@ -161,5 +166,12 @@ def commit() -> str:
 
 
 def recorded(stem: str, profile: str = "paper") -> Records:
-    """The committed results of a full run, from ``book/records/<profile>``."""
-    return Records.load(RECORDED / profile, stem)
+    """The committed results of a full run, from ``book/records/<profile>``.
+
+    The provenance also has the command that makes them again.
+    """
+    found = Records.load(RECORDED / profile, stem)
+    seeds = ",".join(str(seed) for seed in found.runs["seed"].unique())
+    source = found.provenance["settings"]["data"]["source"]
+    command = f'make record PROFILE={profile} DATA={source} ARGS="--seeds {seeds} {stem}"'
+    return Records(found.table, found.runs, {**found.provenance, "command": command})

@@ -10,11 +10,14 @@ import nbformat
 import papermill
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 import miniature
-from pdrr import config, diagrams, figures, notebooks, recordings
+from made_up import evaluation_records, timing_records
+from pdrr import config, diagrams, evaluation, experiments, figures, notebooks, tables
 from pdrr.cli import main
 from pdrr.experiments import detection
+from pdrr.federation import Federation
 from pdrr.records import RECORDED, Records, recorded
 from pdrr.training import LocalTrainer
 
@@ -22,6 +25,17 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 FIGURES = [path for path in PATHS if path.stem.startswith("fig")]
+TABLES = [path for path in PATHS if path.stem.startswith("table")]
+COMPARED = {"table1", "table2", "table2b"}
+RECORDED_FOR = {  # the rest shows its own recordings, or none
+    "fig01": set(),
+    "fig03": set(),
+    "fig08": {"table1"},
+    "fig09": {"table2"},
+    "fig10": {"table2b"},
+    "fig11": COMPARED,
+    "table4": {*COMPARED, "table3"},
+}
 
 
 def stems(paths):
@@ -35,6 +49,17 @@ def path(request):
 
 @pytest.fixture(params=FIGURES, ids=stems(FIGURES))
 def figure(request):
+    return request.param
+
+
+@pytest.fixture(params=TABLES, ids=stems(TABLES))
+def table(request):
+    return request.param
+
+
+@pytest.fixture(params=FIGURES + TABLES, ids=stems(FIGURES + TABLES))
+def page(request):
+    """A figure or a table of the paper."""
     return request.param
 
 
@@ -59,8 +84,9 @@ def python(cell):
 
 
 def test_there_are_notebooks():
-    assert {"fig01", "fig02", "fig03", "fig04", "fig05", "fig06", "fig07"} <= set(stems(FIGURES))
-    assert len(PATHS) > len(FIGURES)
+    assert stems(FIGURES) == [f"fig{number:02}" for number in range(1, 12)]
+    assert stems(TABLES) == ["table1", "table2", "table2b", "table3", "table4"]
+    assert len(PATHS) > len(FIGURES + TABLES)
 
 
 def test_notebooks_are_valid_and_hold_no_results(path):
@@ -93,6 +119,20 @@ def test_a_figure_has_words_before_and_after_it(figure):
     assert len(alt) > 30
 
 
+def test_a_table_has_words_before_and_after_it(table):
+    cells = read(table).cells
+    words = [i for i, cell in enumerate(cells) if "**What it shows.**" in cell.source]
+    shown = [i for i, cell in enumerate(cells) if re.search(r"^tables\.\w+\(", cell.source, re.M)]
+    assert shown[0] < words[0] < shown[-1]
+    assert "**What it does not.**" in cells[words[0]].source
+
+
+def test_what_is_recorded_says_on_which_data(page):
+    for cell in code(page):
+        if "recorded(" in cell.source and "paper_scale =" in cell.source:
+            assert ".caption)" in cell.source
+
+
 def test_every_figure_is_shown_in_the_same_way():
     magics = {
         tuple(line for cell in code(figure) for line in cell.source.splitlines() if line[:1] == "%")
@@ -101,14 +141,14 @@ def test_every_figure_is_shown_in_the_same_way():
     assert len(magics) == 1, magics  # without the inline backend a figure is a line of text
 
 
-def test_papermill_reads_every_parameter(figure, capfd):
-    (cell,) = parameters(figure)
+def test_papermill_reads_every_parameter(page, capfd):
+    (cell,) = parameters(page)
     written = ast.parse(cell.source).body
-    found = papermill.inspect_notebook(str(figure))
+    found = papermill.inspect_notebook(str(page))
     assert capfd.readouterr().err == ""
     assert all(isinstance(statement, ast.AnnAssign) for statement in written)
     assert list(found) == [statement.target.id for statement in written]
-    assert {"profile", "data", "seed", "number"} <= set(found)
+    assert {"profile", "data", "seed"} <= set(found)
     for entry in found.values():
         default = ast.literal_eval(entry["default"])
         assert type(default).__name__ == entry["inferred_type_name"]
@@ -125,13 +165,18 @@ def test_each_figure_has_one_function_and_each_function_a_notebook():
     assert functions == stems(FIGURES)
 
 
-def test_a_notebook_calls_its_own_function_and_shows_its_own_records(figure):
+def recordings_of(page):
+    return set(re.findall(r"recorded\(\"(\w+)\"", "\n".join(cell.source for cell in code(page))))
+
+
+def test_a_figure_calls_its_own_function(figure):
     source = "\n".join(cell.source for cell in code(figure))
     calls = re.findall(r"(?:figures|diagrams)\.((?:fig|table)\d+)\(", source)
     assert set(calls) == {figure.stem}
-    shown = re.findall(r"recorded\(\"(\w+)\"\)", source)
-    assert set(shown) <= {figure.stem}
-    assert bool(shown) == (figure.stem in recordings.EXPERIMENTS)
+
+
+def test_a_page_shows_its_own_recordings(page):
+    assert recordings_of(page) == RECORDED_FOR.get(page.stem, {page.stem})
 
 
 def test_the_book_lists_every_notebook_once():
@@ -140,34 +185,36 @@ def test_the_book_lists_every_notebook_once():
     assert sorted(re.findall(r"file: notebooks/(\w+)$", contents, re.M)) == stems(PATHS)
 
 
-def test_the_sections_of_the_makefile_hold_every_figure_once():
+def test_the_sections_of_the_makefile_hold_every_page_once():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     sections = dict(re.findall(r"^(sec\d) := (.*)$", makefile, re.M))
-    assert sorted(" ".join(sections.values()).split()) == stems(FIGURES)
+    assert sorted(" ".join(sections.values()).split()) == stems(FIGURES + TABLES)
     for section in sections:
         assert len(re.findall(rf"^[\w ]*\b{section}\b[\w ]*:( |$)", makefile, re.M)) == 1
 
 
 def test_committed_records_serve_every_notebook():
-    for figure in FIGURES:
-        if figure.stem in recordings.EXPERIMENTS:
-            found = Records.load(ROOT / RECORDED / "paper", figure.stem)
-            assert found.provenance["d"] == 6_603_710
-            assert len(found.runs) % len(recordings.EXPERIMENTS[figure.stem]) == 0
+    for stem in set().union(*map(recordings_of, FIGURES + TABLES)):
+        found = Records.load(ROOT / RECORDED / "paper", stem)
+        assert found.provenance["d"] == 6_603_710
+        assert not found.provenance["synthetic"]
 
 
 # what is prepared is what is asked for
 
 
-def test_the_rule_of_a_notebook_is_the_one_it_calls(figure):
-    rule = read(figure).metadata["pdrr"]["rule"]
-    calls = [
-        node
-        for cell in code(figure)
-        for node in ast.walk(ast.parse(python(cell)))
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "detection"
-    ]
-    assert [ast.literal_eval(call.args[0]) for call in calls] in ([], [rule])
+def test_the_rules_of_a_notebook_are_those_it_calls(page):
+    needs = read(page).metadata["pdrr"]
+    called = {"detection": [], "rounds": [], "one_round": [], "timing": []}
+    for cell in code(page):
+        for node in ast.walk(ast.parse(python(cell))):
+            name = getattr(getattr(node, "func", None), "attr", "")
+            if name in called:
+                called[name].append([ast.literal_eval(rule) for rule in node.args])
+    assert called["detection"] in ([], [needs.get("train")])
+    assert [rule for (rule,) in called["rounds"] + called["one_round"]] == needs.get("evaluate", [])
+    if called["timing"]:
+        assert {*needs.get("train", []), *needs.get("evaluate", [])} == set(evaluation.RULES)
 
 
 @pytest.fixture(scope="module")
@@ -175,27 +222,41 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-def test_every_round_is_trained_before_the_kernel_starts(figure, cache, monkeypatch):
-    """Round 2 with other values than the profile's: a wrong rule, c or beta trains other rounds."""
+def test_everything_is_computed_before_the_kernel_starts(page, cache, monkeypatch):
+    """With other values than the profile's: a wrong rule, c or beta computes other rounds."""
     monkeypatch.setenv("PDRR_CACHE", str(cache))
     miniature.use(monkeypatch)
-    wanted = {"number": "2", "c": "5", "beta": "12", "rule": "krum"}
-    known = papermill.inspect_notebook(str(figure))
+    wanted = {"number": "2", "c": "5", "beta": "12", "rule": "krum", "knowledge": "full"}
+    known = papermill.inspect_notebook(str(page))
     given = [(name, text) for name, text in wanted.items() if name in known]
-    values = notebooks.parse(figure, {"profile": "smoke"}, given)
-    notebooks.prepare(figure, values)
+    values = notebooks.parse(page, {"profile": "smoke"}, given)
+    notebooks.prepare(page, values)
 
-    def train(*_arguments):
-        raise AssertionError(f"{figure.stem} trains clients that were not prepared")
+    def compute(*_arguments, **_options):
+        raise AssertionError(f"{page.stem} computes what was not prepared")
 
-    monkeypatch.setattr(LocalTrainer, "train", train)
+    def timing(*, profile, source, seed, c, beta, **_options):
+        chosen = experiments.settings(profile, source, seed, c=c, beta=beta)
+        for rule in evaluation.RULES:
+            next(Federation(chosen, experiments.dataset(chosen), rule).rounds([1]))
+        return timing_records()
+
+    monkeypatch.setattr(LocalTrainer, "train", compute)
+    monkeypatch.setattr(
+        experiments, "attack", experiments.attack if page in FIGURES[:7] else compute
+    )
+    monkeypatch.setattr(evaluation, "timing", timing)
     names = dict(values)
-    for cell in code(figure):
+    for cell in code(page):
         if "parameters" not in cell.metadata.get("tags", []):
             exec(python(cell), names)
         if "records" in names:
             break
-    assert (names["records"].runs["round"] == 2).all()
+    runs = names["records"].runs
+    if "number" in known:
+        assert (runs["round"] == 2).all()
+    if "c" in known and page.stem != "table3":
+        assert (runs["c"] == 5).all()
 
 
 # parameters from a command line
@@ -242,7 +303,27 @@ def test_an_unknown_notebook_is_refused_with_the_known_ones():
         notebooks.find(FOLDER, "fig99")
 
 
+def test_the_command_of_a_page_names_what_differs_from_its_defaults():
+    always = {"profile": "smoke", "data": "some/where/letters.npz"}
+    plain = notebooks.parse(FIG04, always, [])
+    assert notebooks.command(FIG04, plain) == "make fig04 PROFILE=smoke DATA=letters.npz"
+    given = notebooks.parse(FIG04, always, [("c", "15"), ("q", "0.25"), ("knowledge", "partial")])
+    assert notebooks.command(FIG04, given) == (
+        'make fig04 PROFILE=smoke DATA=letters.npz ARGS="-p knowledge partial -p c 15"'
+    )
+    assert notebooks.command(FOLDER / "verdicts.ipynb", {}) == "make verdicts"
+
+
 # execution
+
+
+def test_a_table_with_two_header_lines_is_printed_with_one():
+    html = tables.rates_table(evaluation_records(schemes=["PDRR"])).to_html()
+    text = notebooks._as_text(BeautifulSoup(html, "html.parser").table)
+    header, _, row, caption = text.splitlines()
+    assert re.split("  +", header) == ["round", "FAR 1", "FAR 2", "MAR 1", "MAR 2"]
+    assert re.split("  +", row.strip()) == ["PDRR", "0.51", "0.51", "0.10", "0.20"]
+    assert caption == "One seed."
 
 
 @pytest.fixture
@@ -253,6 +334,10 @@ def top(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("PDRR_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def words(text):
+    return " ".join(text.split())
 
 
 def test_fig04_runs_from_the_command_line(top, capsys):
@@ -270,6 +355,9 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     for name in names:
         assert f"wrote build/runs/smoke/{name}" in shown.out
     assert re.search(r"knowledge +c +.* FAR +MAR .*\n-.*\nseed 1 +full +12 +coordin", shown.out)
+    assert 'again make fig04 PROFILE=smoke DATA=letters.npz ARGS="-p c 12"' in words(shown.out)
+    kept = 'again make record PROFILE=paper DATA=letters.npz ARGS="--seeds 1 fig04"'
+    assert kept in words(shown.out)
     pictures = [path.read_bytes() for path in sorted(results.glob("*.png"))]
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures[0] != pictures[1]
