@@ -6,7 +6,6 @@ Colours mean the same everywhere: orange malicious, blue benign, as in the paper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -24,12 +23,6 @@ from pdrr.records import Records
 
 BENIGN, MALICIOUS, GREEN = sns.color_palette("colorblind")[:3]
 RED = "#c1121f"
-BADGES = {  # colours of the theme
-    "reproduced": "success",
-    "partly": "warning",
-    "not": "danger",
-    "not measured": "secondary",
-}
 STYLE: dict[Any, Any] = {
     "axes.grid.axis": "y",
     "axes.spines.right": False,
@@ -269,6 +262,13 @@ def _scheme_panels(records: Records, rule: str) -> Figure:
 def _scale(ax: Axes, statistic: pd.Series) -> str:
     """Choose a scale on which every bar can be seen; what has to be said of it in the panel."""
     typical, largest = statistic.abs().median(), statistic.abs().max()
+    if largest == 0:
+        ax.set(ylim=(-1, 1), yticks=[0])
+        return "\n(0 for every client)"
+    if largest < 1e-3:
+        power = int(np.floor(np.log10(largest)))
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:g}")
+        return f" ($10^{{{power}}}$)"
     if typical > 0 and largest > 50 * typical:
         ax.set_yscale("symlog", linthresh=typical)
         return "\n(log scale)"
@@ -302,42 +302,3 @@ def _client_axis(ax: Axes, k: int) -> None:
     ax.set(xlabel="client", xlim=(0.3, k + 0.7))
     ax.xaxis.set_major_locator(MultipleLocator(5 if k >= 20 else 1))
     ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-
-
-def verdicts_html(table: pd.DataFrame) -> str:
-    """The table of `verdicts.table` as HTML: counts, then a fold for each section of the paper.
-
-    Folds with a claim that does not hold are open. A column `tolerance` is shown if it is there.
-    """
-    columns = [name for name in ("verdict", "claim", "paper", "ours", "tolerance") if name in table]
-    shown = table.copy()
-    for column in columns[1:]:
-        shown[column] = table[column].map(escape)
-    shown["verdict"] = [_badge(verdict, verdict) for verdict in table["verdict"]]
-    shown["claim"] = [
-        f'<a href="./{stem}.html">{text}</a>'
-        for stem, text in zip(table["figure"], shown["claim"], strict=True)
-    ]
-    folds = [
-        f"<details{' open' if (table['verdict'][rows.index] == 'not').any() else ''}>"
-        f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
-        f" {_badges(table['verdict'][rows.index])}</summary>"
-        f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'
-        for section, rows in shown.groupby("section", sort=False)
-    ]
-    return f'<div class="verdicts"><p>{_badges(table["verdict"])}</p>{"".join(folds)}</div>'
-
-
-def _badges(verdicts: pd.Series) -> str:
-    """How many claims got each verdict, where there are any."""
-    numbers = {verdict: int((verdicts == verdict).sum()) for verdict in BADGES}
-    return " ".join(_badge(name, f"{n} {name}") for name, n in numbers.items() if n)
-
-
-def _badge(verdict: str, text: str) -> str:
-    colour = BADGES[verdict]
-    return f'<span class="sd-badge sd-bg-{colour} sd-bg-text-{colour}">{text}</span>'
-
-
-def _plain(rows: pd.DataFrame) -> str:
-    return rows.to_html(index=False, escape=False, border=0, classes="table verdicts")

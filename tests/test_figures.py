@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from made_up import evaluation_records
-from pdrr import figures
+from pdrr import dashboard, figures
 from pdrr.records import Records
 
 
@@ -136,6 +136,8 @@ def test_the_panels_refuse_other_rules_and_several_runs():
         ([1.0, 2.0, 3.0, -4.0, 5.0], "linear", "energy"),
         ([1.0, 2.0, 3.0, 4.0, 1e6], "symlog", "energy\n(log scale)"),
         ([100.0, 101.0, 102.0, 103.0, 104.0], "linear", "energy\n(axis not from 0)"),
+        ([0.0, 0.0, 0.0, 0.0, 3e-8], "linear", "energy ($10^{-8}$)"),
+        ([0.0, 0.0, 0.0, 0.0, 0.0], "linear", "energy\n(0 for every client)"),
     ],
 )
 def test_a_panel_says_when_its_axis_is_no_plain_one(statistic, scale, words):
@@ -144,7 +146,7 @@ def test_a_panel_says_when_its_axis_is_no_plain_one(statistic, scale, words):
     ax = figures.fig08(made).axes[0]
     assert (ax.get_yscale(), ax.get_ylabel()) == (scale, words)
     low, high = ax.get_ylim()
-    assert low < min(statistic) < max(statistic) < high
+    assert low <= min(statistic) <= max(statistic) < high
     assert low <= 0 or "not from 0" in words
 
 
@@ -199,7 +201,7 @@ def test_each_noise_and_each_beta_has_its_panel():
 
 def test_the_verdicts_link_to_the_pages_and_escape_the_text():
     row = {"verdict": "partly", "claim": "a < b", "paper": "<1", "ours": "2", "figure": "fig04"}
-    html = figures.verdicts_html(pd.DataFrame([{**row, "section": "4"}]))
+    html = dashboard.verdicts_html(pd.DataFrame([{**row, "section": "4"}]))
     assert 'href="./fig04.html">a &lt; b</a>' in html
     assert "&lt;1" in html
     assert "partly</span>" in html

@@ -41,6 +41,7 @@ ROOMS = {  # imports go to the same or a lower number
     "evaluation": 4,
     "figures": 5,
     "diagrams": 5,
+    "dashboard": 5,
     "tables": 5,
     "status": 5,
     "recordings": 5,

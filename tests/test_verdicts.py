@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import miniature
-from pdrr import experiments, figures, functionality, recordings, regenerate, verdicts
+from pdrr import dashboard, experiments, functionality, recordings, regenerate, verdicts
 from pdrr.cli import main
 from pdrr.measures import MEASURES, each_run
 from pdrr.records import Records
@@ -785,7 +785,7 @@ def test_bad_input_to_check_ends_in_one_line_and_code_2(check, case, tmp_path, m
 
 def test_the_dashboard_counts_links_and_escapes(root):
     table = verdicts.table(root / "paper")
-    html = figures.verdicts_html(table)
+    html = dashboard.verdicts_html(table)
     for verdict, number in verdicts.counts(table).items():
         assert f">{number} {verdict}</span>" in html
     assert html.count("<details") == html.count("</details>") == table["section"].nunique()
@@ -793,13 +793,13 @@ def test_the_dashboard_counts_links_and_escapes(root):
     assert html.count('<a href="./') == len(table)
     assert "<td>&lt; 0.1</td>" in html
     assert "3 of 30 false alarms" in html
-    assert "3 of 30 false alarms" not in figures.verdicts_html(table.drop(columns="tolerance"))
+    assert "3 of 30 false alarms" not in dashboard.verdicts_html(table.drop(columns="tolerance"))
 
 
 def test_folds_with_a_claim_that_does_not_hold_are_open():
     base = {"claim": "x", "paper": "1", "ours": "2", "figure": "fig04"}
     given = [("a", "reproduced"), ("a", "partly"), ("b", "not"), ("b", "reproduced")]
-    html = figures.verdicts_html(
+    html = dashboard.verdicts_html(
         pd.DataFrame([{**base, "section": s, "verdict": v} for s, v in given])
     )
     assert re.findall(r"<details( open)?><summary[^>]*>(\w)", html) == [("", "a"), (" open", "b")]

@@ -1,0 +1,53 @@
+"""The verdicts as HTML: counts, and a fold for each section of the paper."""
+
+from __future__ import annotations
+
+from html import escape
+
+import pandas as pd
+
+BADGES = {  # colours of the theme
+    "reproduced": "success",
+    "partly": "warning",
+    "not": "danger",
+    "not measured": "secondary",
+}
+
+
+def verdicts_html(table: pd.DataFrame) -> str:
+    """The table of `verdicts.table` as HTML: counts, then a fold for each section of the paper.
+
+    Folds with a claim that does not hold are open. A column `tolerance` is shown if it is there.
+    """
+    columns = [name for name in ("verdict", "claim", "paper", "ours", "tolerance") if name in table]
+    shown = table.copy()
+    for column in columns[1:]:
+        shown[column] = table[column].map(escape)
+    shown["verdict"] = [_badge(verdict, verdict) for verdict in table["verdict"]]
+    shown["claim"] = [
+        f'<a href="./{stem}.html">{text}</a>'
+        for stem, text in zip(table["figure"], shown["claim"], strict=True)
+    ]
+    folds = [
+        f"<details{' open' if (table['verdict'][rows.index] == 'not').any() else ''}>"
+        f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
+        f" {_badges(table['verdict'][rows.index])}</summary>"
+        f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'
+        for section, rows in shown.groupby("section", sort=False)
+    ]
+    return f'<div class="verdicts"><p>{_badges(table["verdict"])}</p>{"".join(folds)}</div>'
+
+
+def _badges(verdicts: pd.Series) -> str:
+    """How many claims got each verdict, where there are any."""
+    numbers = {verdict: int((verdicts == verdict).sum()) for verdict in BADGES}
+    return " ".join(_badge(name, f"{n} {name}") for name, n in numbers.items() if n)
+
+
+def _badge(verdict: str, text: str) -> str:
+    colour = BADGES[verdict]
+    return f'<span class="sd-badge sd-bg-{colour} sd-bg-text-{colour}">{text}</span>'
+
+
+def _plain(rows: pd.DataFrame) -> str:
+    return rows.to_html(index=False, escape=False, border=0, classes="table verdicts")
