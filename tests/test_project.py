@@ -43,6 +43,8 @@ ROOMS = {  # imports go to the same or a lower number
     "diagrams": 5,
     "dashboard": 5,
     "tables": 5,
+    "readings": 5,
+    "trials": 5,
     "status": 5,
     "recordings": 5,
     "functionality": 5,
