@@ -133,11 +133,7 @@ def compare(
         *rejections(federation, observed, schemes, readings),
         *([pdrr] if "PDRR" in schemes else []),
     ]
-    x, y = federation.dataset.evaluation()
-    accuracy = [
-        1 - federation.trainer.error(np.asarray(model), x, y)
-        for model in (honest.previous, pdrr.detection.pre_aggregate, defended)
-    ]
+    accuracy = _accuracy(federation, honest.previous, pdrr.detection.pre_aggregate, defended)
     of_round = {
         "rule": rule,
         "seed": seed,
@@ -198,6 +194,67 @@ def _run(
         "setup_s": found.setup,
         "detection_s": found.seconds,
     }
+
+
+# without an attack
+
+
+def unattacked(
+    *,
+    rule: str,
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    number: int = 1,
+    store: Store | None = None,
+) -> Records:
+    """Whom PDRR flags in a round that nobody attacked, and what that costs.
+
+    Parameters
+    ----------
+    rule, profile, source, seed, number, store : as in `compare`
+
+    Returns
+    -------
+    Records
+        A row per client: statistic, score, flagged. One run: FAR, and the accuracy of w_p, of the
+        rule's aggregate of all models, and of PDRR's re-aggregate.
+    """
+    started = time.perf_counter()
+    chosen = experiments.settings(profile, source, seed)
+    federation = Federation(chosen, experiments.dataset(chosen, store), rule, store)
+    honest = next(federation.rounds([number]))
+    defense = experiments.defense(chosen, rule)
+    detection = defense.detect(honest)
+    defended, _ = defense.reaggregate(honest, detection)
+    accuracy = _accuracy(federation, honest.previous, detection.pre_aggregate, defended)
+    of_round = {"rule": rule, "seed": seed, "round": number}
+    nobody = np.zeros(honest.k, dtype=bool)
+    run = {
+        **of_round,
+        "q": defense.q,
+        "far": far(detection.flagged, nobody),
+        "accuracy": accuracy[0],
+        "accuracy_rule": accuracy[1],
+        "accuracy_defended": accuracy[2],
+    }
+    table = {
+        **of_round,
+        "client": np.arange(1, honest.k + 1),
+        "byzantine": nobody,
+        "statistic": detection.statistic,
+        "score": detection.scores,
+        "flagged": detection.flagged,
+    }
+    seconds = time.perf_counter() - started
+    origin = provenance(chosen, federation.dataset, honest.d, seconds)
+    return Records(pd.DataFrame(table), pd.DataFrame([run]), origin)
+
+
+def _accuracy(federation: Federation, *models: Any) -> list[float]:
+    """Of each model [d], on the evaluation half of the test images."""
+    x, y = federation.dataset.evaluation()
+    return [1 - federation.trainer.error(np.asarray(model), x, y) for model in models]
 
 
 # time

@@ -131,6 +131,35 @@ def order_table(records: Records) -> Styler:
     return shown(rows)
 
 
+def unattacked_table(records: Records) -> Styler:
+    """How many clients PDRR flags in rounds that nobody attacked, and what that costs.
+
+    Parameters
+    ----------
+    records : Records
+        Of `evaluation.unattacked`, any rules, seeds and rounds.
+
+    Returns
+    -------
+    Styler
+        A row for each rule and round: flagged clients, fewest to most over the seeds, and mean
+        accuracy of the rule's aggregate and of PDRR's.
+    """
+    rows = {}
+    keys = ["rule", "round"]
+    for (rule, number), own in records.runs.groupby(keys, sort=False):
+        seen = records.table.merge(own[[*keys, "seed"]])
+        flagged = seen.groupby("seed")["flagged"].sum()
+        rows[f"{str(rule).replace('_', ' ')}, round {number}"] = {
+            "q": f"{own['q'].iloc[0]:g}",
+            "seeds": str(len(own)),
+            "flagged": f"{span(flagged, '{:.0f}')} of {seen['client'].max()}",
+            "accuracy of the rule": f"{own['accuracy_rule'].mean():.2f}",
+            "of PDRR": f"{own['accuracy_defended'].mean():.2f}",
+        }
+    return shown(rows)
+
+
 def printed_records() -> tuple[list[Records], Records]:
     """The paper's own Tables 1 to 3 as records, for `functionality.derive`.
 

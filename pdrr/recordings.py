@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ FIXED: dict[str, list[Job]] = {  # the same for every profile and seed
     ],
 }
 TABLES = {"table1": "krum", "table2": "trimmed_mean", "table2b": "median"}
-STEMS = (*FIXED, *TABLES, "table3")
+STEMS = (*FIXED, *TABLES, "unattacked", "table3")
 USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", "table3"))
 
 
@@ -59,7 +60,18 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
     if stem == "table3":
         return [(evaluation.timing, {})]
+    if stem == "unattacked":
+        which = product(TABLES.values(), _measured(profile, seed))
+        return [(evaluation.unattacked, {"rule": rule, "number": n}) for rule, n in which]
     return list(_comparisons(TABLES[stem], profile, seed)) if stem in TABLES else FIXED[stem]
+
+
+def _measured(profile: str, seed: int) -> list[int]:
+    """The rounds of a seed: at the paper's size all of them for the first one, two for others."""
+    rounds = config.load(profile).evaluation.rounds
+    if profile == "paper" and seed != SEEDS[profile][0]:
+        return [number for number in rounds if number in (1, 20)]
+    return list(rounds)
 
 
 def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
@@ -74,9 +86,7 @@ def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
     settings = [own for own in SETTING[rule] if own["c"] == 20]
     often = ("alone", "high", "output layer")
     tried = {1: (*often, "mean"), 20: (*often, "mean", "from w_p")}
-    for number in config.load(profile).evaluation.rounds:
-        if paper and not first and number not in tried:
-            continue
+    for number in _measured(profile, seed):
         for knowledge in KNOWLEDGE if paper else ("partial",):
             for own in settings if paper else settings[:1]:
                 options = {"rule": rule, "number": number, "knowledge": knowledge, **own}

@@ -110,11 +110,14 @@ def _of_run(label: str, rows: pd.DataFrame, run: pd.Series) -> Iterator[str]:
         found = {}
     else:
         flagged, byzantine = (rows[name].to_numpy(bool) for name in ("flagged", "byzantine"))
-        found = {"far": far(flagged, byzantine), "mar": mar(flagged, byzantine)}
+        found = {"far": far(flagged, byzantine)}
+        if attacked := byzantine.any():
+            found["mar"] = mar(flagged, byzantine)
         scores = rows["score"].to_numpy(float)
         if run.get("scheme", "PDRR") == "PDRR":
-            low, high = q_range(scores, byzantine) or (np.nan, np.nan)
-            found |= {"q_low": low, "q_high": high}
+            if attacked:
+                low, high = q_range(scores, byzantine) or (np.nan, np.nan)
+                found |= {"q_low": low, "q_high": high}
             wrong = (flagged != (scores >= run["q"])) & (np.abs(scores - run["q"]) > DIGITS)
         elif run["scheme"] == "Union":
             wrong = flagged != (scores >= 1)

@@ -184,19 +184,3 @@ def directions_table(honest: Mapping[str, Honest]) -> Styler:
         cells = map(span, zip(*measured, strict=True))
         rows[rule.replace("_", " ")] = dict(zip(columns, cells, strict=True))
     return shown(rows)
-
-
-def unattacked_table(honest: Mapping[str, Honest]) -> Styler:
-    """How many clients PDRR flags in rounds that nobody attacked, with the thresholds in use."""
-    rows = {}
-    for rule, found in honest.items():
-        flagged = []
-        for chosen, each in found:
-            defense = experiments.defense(chosen, rule)
-            flagged.append(int(defense.detect(each).flagged.sum()))
-        rows[rule.replace("_", " ")] = {
-            "q": f"{defense.q:g}",
-            "rounds": str(len(found)),
-            "flagged": f"{span(flagged, '{:.0f}')} of {each.k}",
-        }
-    return shown(rows)

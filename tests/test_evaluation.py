@@ -212,3 +212,22 @@ def test_times_are_taken_side_by_side(store):
 
 def test_compromised_clients_come_first():
     assert byzantine(SMOKE).tolist() == [True] * C + [False] * (K - C)
+
+
+def test_without_an_attack_every_flagged_client_is_a_false_alarm(rule, store):
+    found = evaluation.unattacked(rule=rule, **WHICH, store=store)
+    chosen = experiments.settings(**WHICH)
+    honest = experiments.honest_round(chosen, rule, 1, store)
+    model, detection = experiments.defense(chosen, rule).aggregate(honest)
+    (run,) = found.runs.to_dict("records")
+    assert not found.table["byzantine"].any()
+    np.testing.assert_array_equal(found.table["flagged"], detection.flagged)
+    assert run["far"] == detection.flagged.mean()
+    federation = Federation(chosen, experiments.dataset(chosen, store), rule, store)
+    x, y = federation.dataset.evaluation()
+    for name, judged in (
+        ("accuracy", honest.previous),
+        ("accuracy_rule", detection.pre_aggregate),
+        ("accuracy_defended", model),
+    ):
+        assert run[name] == 1 - federation.trainer.error(judged, x, y)

@@ -258,11 +258,21 @@ def test_directions_are_compared_over_successive_rounds():
     }
 
 
-def test_honest_rounds_are_flagged_too(honest):
-    table = trials.unattacked_table({"trimmed_mean": honest}).data
-    chosen = honest[0][0]
-    assert table.loc["trimmed mean", "q"] == f"{chosen.defense.q['trimmed_mean']:g}"
-    assert table.loc["trimmed mean", "rounds"] == "2"
-    flagged = table.loc["trimmed mean", "flagged"]
-    assert flagged.endswith(" of 50")
-    assert int(flagged.split()[0]) >= 1
+def test_what_pdrr_costs_when_nobody_attacks():
+    flagged = {(1, 1): [True, False, False], (2, 1): [True, True, False], (1, 20): [False] * 3}
+    rows = [
+        {"rule": "trimmed_mean", "seed": seed, "round": number, "client": i + 1, "flagged": each}
+        for (seed, number), flags in flagged.items()
+        for i, each in enumerate(flags)
+    ]
+    runs = pd.DataFrame(rows).drop_duplicates(["seed", "round"])
+    runs = runs.assign(q=0.9, accuracy_rule=[0.2, 0.4, 0.7], accuracy_defended=[0.1, 0.2, 0.6])
+    table = readings.unattacked_table(Records(pd.DataFrame(rows), runs, {})).data
+    assert table.loc["trimmed mean, round 1"].to_dict() == {
+        "q": "0.9",
+        "seeds": "2",
+        "flagged": "1 to 2 of 3",
+        "accuracy of the rule": "0.30",
+        "of PDRR": "0.15",
+    }
+    assert table.loc["trimmed mean, round 20", "flagged"] == "0 of 3"

@@ -231,6 +231,10 @@ def test_the_paper_profile_is_recorded_as_the_book_says():
                 late = set(READINGS) - {"from w_p", "mean"}
                 assert asked[10] == asked[50] == asked[100] == late
     assert len(recordings.jobs("table1", "quick", 3)) == 2
+    for seed, numbers in ((1, every), (2, [1, 20])):
+        options = [options for _, options in recordings.jobs("unattacked", "paper", seed)]
+        rules = recordings.TABLES.values()
+        assert options == [{"rule": rule, "number": n} for rule in rules for n in numbers]
     with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
         recordings.jobs("fig99", "paper", 1)
 
