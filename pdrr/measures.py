@@ -16,7 +16,10 @@ import pandas as pd
 from pdrr import functionality
 from pdrr.records import Records
 
-KEYS = ("scheme", "reading", "rule", "seed", "round", "knowledge", "c", "beta", "noise")
+KEYS = (
+    *("scheme", "reading", "rule", "seed", "round", "knowledge", "c", "beta", "noise"),
+    "coordinates",
+)
 NAMES = {"krum": "Krum", "trimmed_mean": "trimmed mean", "median": "median"}
 
 

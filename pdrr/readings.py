@@ -131,6 +131,34 @@ def order_table(records: Records) -> Styler:
     return shown(rows)
 
 
+def coordinates_table(records: Records, timing: Records) -> Styler:
+    """Seconds of VAE and DAGMM by the number of coordinates that they look at, and PDRR's beside.
+
+    Parameters
+    ----------
+    records : Records
+        Of `scaling.by_coordinates`, one seed.
+    timing : Records
+        Of `evaluation.timing`, for PDRR's seconds.
+
+    Returns
+    -------
+    Styler
+        The last column goes on from the largest number to all d in proportion: nobody measured it.
+    """
+    d = records.provenance["d"]
+    rows: dict[str, dict[str, str]] = {}
+    for scheme, own in records.runs.groupby("scheme", sort=False):
+        seconds = own.set_index("coordinates")["median_s"]
+        last = seconds.index.max()
+        rows[str(scheme)] = {f"{n:,}": f"{each:.2f} s" for n, each in seconds.items()}
+        rows[str(scheme)][f"{d:,}, in proportion"] = f"{seconds[last] * d / last:.0f} s"
+    ours = timing.runs[timing.runs["scheme"] == "PDRR"]["median_s"]
+    rows["PDRR"] = {f"{d:,}, in proportion": f"measured: {span(ours, '{:.1f}')} s"}
+    frame = pd.DataFrame(rows).T.fillna("")
+    return frame.style.set_table_attributes('class="dataframe schemes"')
+
+
 def unattacked_table(records: Records) -> Styler:
     """How many clients PDRR flags in rounds that nobody attacked, and what that costs.
 

@@ -11,7 +11,7 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from pdrr import config, evaluation, experiments
+from pdrr import config, evaluation, experiments, scaling
 from pdrr.records import Records
 from pdrr.store import Store
 
@@ -50,16 +50,20 @@ FIXED: dict[str, list[Job]] = {  # the same for every profile and seed
     ],
 }
 TABLES = {"table1": "krum", "table2": "trimmed_mean", "table2b": "median"}
-STEMS = (*FIXED, *TABLES, "unattacked", "table3")
-USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", "table3"))
+TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
+    "table3": (evaluation.timing, {}),
+    "coordinates": (scaling.by_coordinates, {}),
+}
+STEMS = (*FIXED, *TABLES, "unattacked", *TIMES)
+USUAL = tuple(stem for stem in STEMS if stem != "calibration" and stem not in TIMES)
 
 
 def jobs(stem: str, profile: str, seed: int) -> list[Job]:
     """The experiments of a recording with their options, but for profile, data and seed."""
     if stem not in STEMS:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
-    if stem == "table3":
-        return [(evaluation.timing, {})]
+    if stem in TIMES:
+        return [TIMES[stem]]
     if stem == "unattacked":
         which = product(TABLES.values(), _measured(profile, seed))
         return [(evaluation.unattacked, {"rule": rule, "number": n}) for rule, n in which]
@@ -109,7 +113,7 @@ def run(
 ) -> None:
     """Run the recordings `stems` and write ``folder/<stem>.csv`` and .json.
 
-    The usual ones if empty: all but the calibration and the timing, which wants a quiet machine.
+    The usual ones if empty: all but the calibration and the times.
     Each single run is cached: a killed recording goes on where it was.
     """
     stems = stems or USUAL
@@ -128,8 +132,8 @@ def run(
                 if key in options
             ]
             bar.set_description(f"{stem} {' '.join(words)}")
-            if experiment is evaluation.timing:
-                parts[stem].append(experiment(**options, store=store))  # times are never cached
+            if stem in TIMES:
+                parts[stem].append(experiment(**options, store=store))
             else:
                 parts[stem].append(experiments.cached(experiment, options, store))
     for stem, made in parts.items():

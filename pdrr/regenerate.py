@@ -23,7 +23,6 @@ from pdrr.records import Records
 from pdrr.store import Store
 
 DIGITS = 1e-6  # what nine written digits leave of a rate or a score
-CANNOT = ("table3",)  # nobody gets the same seconds twice
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _recomputed(path: Path) -> Outcome:
 
 def _of_run(label: str, rows: pd.DataFrame, run: pd.Series) -> Iterator[str]:
     """What the run says that its rows do not."""
-    if "seconds" in rows:  # Table 3
+    if "seconds" in rows:
         facts = {"median_s": "median", "low_s": "min", "high_s": "max"}
         found = {name: float(rows["seconds"].agg(how)) for name, how in facts.items()}
     elif "score" not in rows:  # Fig. 2: positions, nothing follows from them
@@ -166,7 +165,8 @@ def again(root: Path, profile: str, source: str, store: Store) -> list[Outcome]:
     kept = {
         path.stem: Records.load(path.parent, path.stem)
         for path in sorted((root / profile).glob("*.json"))
-        if path.stem in recordings.STEMS and path.stem not in CANNOT
+        if path.stem in recordings.STEMS
+        and path.stem not in recordings.TIMES  # nobody gets the same seconds twice
     }
     if not kept:
         raise ValueError(f"no records in {root / profile} to regenerate")

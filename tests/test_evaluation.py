@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import miniature
-from pdrr import config, evaluation, experiments
+from pdrr import config, evaluation, experiments, scaling
 from pdrr.aggregators import AGGREGATORS
 from pdrr.federation import Federation, byzantine
 from pdrr.metrics import far, mar, q_range
@@ -208,6 +208,20 @@ def test_times_are_taken_side_by_side(store):
     assert turns == ["DAGMM", "VAE", "ERR", "LFR", "PDRR"] * 2
     with pytest.raises(ValueError, match="timing needs repeats >= 1, got 0"):
         evaluation.timing(profile="smoke", repeats=0, store=store)
+
+
+def test_the_detectors_are_timed_on_more_and_more_coordinates(store):
+    found = scaling.by_coordinates(
+        profile="smoke", numbers=(10, 100, 10**7), repeats=2, store=store
+    )
+    runs = found.runs
+    assert list(zip(runs["scheme"], runs["coordinates"], strict=True)) == [
+        ("DAGMM", 10), ("DAGMM", 100), ("VAE", 10), ("VAE", 100),
+    ]  # fmt: skip
+    medians = found.table.groupby(["scheme", "coordinates"])["seconds"].median()
+    assert runs["median_s"].tolist() == pytest.approx(medians.tolist())
+    with pytest.raises(ValueError, match="by_coordinates needs repeats >= 1, got 0"):
+        scaling.by_coordinates(profile="smoke", repeats=0, store=store)
 
 
 def test_compromised_clients_come_first():

@@ -39,6 +39,7 @@ ROOMS = {  # imports go to the same or a lower number
     "experiments": 4,
     "schemes": 4,
     "evaluation": 4,
+    "scaling": 4,
     "figures": 5,
     "diagrams": 5,
     "dashboard": 5,

@@ -276,3 +276,15 @@ def test_what_pdrr_costs_when_nobody_attacks():
         "of PDRR": "0.15",
     }
     assert table.loc["trimmed mean, round 20", "flagged"] == "0 of 3"
+
+
+def test_seconds_go_on_in_proportion_to_all_coordinates():
+    rows = [("DAGMM", 10, 0.1), ("DAGMM", 100, 0.5), ("VAE", 10, 0.2), ("VAE", 100, 2.0)]
+    runs = pd.DataFrame(rows, columns=["scheme", "coordinates", "median_s"])
+    timing = pd.DataFrame({"scheme": ["PDRR", "PDRR", "VAE"], "median_s": [1.7, 4.3, 9.0]})
+    made = Records(pd.DataFrame(), runs, {"d": 1000})
+    table = readings.coordinates_table(made, Records(pd.DataFrame(), timing, {})).data
+    assert table.columns.tolist() == ["10", "100", "1,000, in proportion"]
+    assert table.loc["DAGMM"].tolist() == ["0.10 s", "0.50 s", "5 s"]
+    assert table.loc["VAE"].tolist() == ["0.20 s", "2.00 s", "20 s"]
+    assert table.loc["PDRR"].tolist() == ["", "", "measured: 1.7 to 4.3 s"]

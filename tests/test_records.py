@@ -181,7 +181,7 @@ def recorded(tmp_path_factory):
 
 def test_a_recording_holds_every_run_of_every_seed(recorded):
     folder, _ = recorded
-    assert set(recordings.STEMS) - set(recordings.USUAL) == {"calibration", "table3"}
+    assert set(recordings.STEMS) - set(recordings.USUAL) == {"calibration", *recordings.TIMES}
     assert {p.stem for p in folder.iterdir()} == set(recordings.USUAL)
     for stem in recordings.USUAL:
         runs = Records.load(folder, stem).runs
