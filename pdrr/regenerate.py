@@ -33,7 +33,7 @@ class Tolerance:
     column: str
     absolute: float = 0.0
     relative: float = 0.0
-    schemes: str = "all"  # "PDRR", "others"
+    schemes: str = "all"  # "PDRR", "VAE", "others"
 
 
 # Another processor rounds differently, and training carries that on.
@@ -45,6 +45,10 @@ TOLERANCES = (
     # ranks among the c largest change with the last digits of a score
     Tolerance("runs", "far", absolute=0.15, schemes="others"),
     Tolerance("runs", "mar", absolute=0.15, schemes="others"),
+    # trained on two threads with one seed VAE gave MAR .65 and 1.00 for the same round: the order
+    # of additions in its widest layers changes, and hundreds of steps carry that on
+    Tolerance("runs", "far", absolute=0.30, schemes="VAE"),
+    Tolerance("runs", "mar", absolute=0.40, schemes="VAE"),
     Tolerance("runs", "lambda", relative=0.01),
     Tolerance("runs", "succeeded"),
     Tolerance("runs", "selected"),
@@ -217,8 +221,13 @@ def differences(recorded: Records, new: Records) -> Iterator[str]:
 
 
 def _rows(frame: pd.DataFrame, schemes: str) -> np.ndarray:
-    ours = np.asarray(frame["scheme"] == "PDRR") if "scheme" in frame else np.ones(len(frame), bool)
-    return {"all": np.ones(len(frame), bool), "PDRR": ours, "others": ~ours}[schemes]
+    everything = np.ones(len(frame), bool)
+    if schemes == "all":
+        return everything
+    scheme = frame["scheme"] if "scheme" in frame else pd.Series("PDRR", frame.index)
+    if schemes == "others":
+        return ~scheme.isin(["PDRR", "VAE"]).to_numpy()
+    return (scheme == schemes).to_numpy()
 
 
 def _same(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
