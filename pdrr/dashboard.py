@@ -17,7 +17,7 @@ BADGES = {  # colours of the theme
 def verdicts_html(table: pd.DataFrame) -> str:
     """The table of `verdicts.table` as HTML: counts, then a fold for each section of the paper.
 
-    Folds with a claim that does not hold are open. A column `tolerance` is shown if it is there.
+    A column `tolerance` is shown if it is there, and the folds are then open.
     """
     columns = [name for name in ("verdict", "claim", "paper", "ours", "tolerance") if name in table]
     shown = table.copy()
@@ -29,7 +29,7 @@ def verdicts_html(table: pd.DataFrame) -> str:
         for stem, text in zip(table["figure"], shown["claim"], strict=True)
     ]
     folds = [
-        f"<details{' open' if (table['verdict'][rows.index] == 'not').any() else ''}>"
+        f"<details{' open' if 'tolerance' in table else ''}>"
         f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
         f" {_badges(table['verdict'][rows.index])}</summary>"
         f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'

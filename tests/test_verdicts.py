@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 import miniature
+from made_up import evaluation_records
 from pdrr import dashboard, experiments, functionality, recordings, regenerate, verdicts
 from pdrr.cli import main
 from pdrr.measures import MEASURES, each_run
 from pdrr.records import Records
+from pdrr.schemes import SCHEMES
 from pdrr.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -797,10 +799,21 @@ def test_the_dashboard_counts_links_and_escapes(root):
     assert "3 of 30 false alarms" not in dashboard.verdicts_html(table.drop(columns="tolerance"))
 
 
-def test_folds_with_a_claim_that_does_not_hold_are_open():
-    base = {"claim": "x", "paper": "1", "ours": "2", "figure": "fig04"}
-    given = [("a", "reproduced"), ("a", "partly"), ("b", "not"), ("b", "reproduced")]
-    html = dashboard.verdicts_html(
-        pd.DataFrame([{**base, "section": s, "verdict": v} for s, v in given])
-    )
-    assert re.findall(r"<details( open)?><summary[^>]*>(\w)", html) == [("", "a"), (" open", "b")]
+def test_the_seconds_that_detections_took_stand_in_for_the_timing():
+    made = evaluation_records("krum", rounds=(1, 2, 5))
+    seconds = made.runs["round"].map({1: 9.0, 2: 1.0, 5: 2.0})
+    made = replace(made, runs=made.runs.assign(detection_s=seconds))
+    found = functionality.taken([made]).runs.set_index("scheme")
+    assert (found["median_s"] == 2.0).all()
+    assert found["setup_s"].to_dict() == {
+        scheme: 3.0 if scheme in ("DAGMM", "VAE") else 0.0 for scheme in SCHEMES
+    }
+
+
+def test_folds_are_closed_on_the_landing_page_and_open_on_their_own():
+    row = {"claim": "x", "paper": "1", "ours": "2", "figure": "fig04", "verdict": "not"}
+    table = pd.DataFrame([{**row, "section": section} for section in "ab"])
+    for judged, opened in ((table, ""), (table.assign(tolerance="any"), " open")):
+        html = dashboard.verdicts_html(judged)
+        folds = re.findall(r"<details( open)?><summary[^>]*>(\w)", html)
+        assert folds == [(opened, "a"), (opened, "b")]
