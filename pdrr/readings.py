@@ -12,6 +12,7 @@ from pandas.io.formats.style import Styler
 
 from pdrr.records import Records
 from pdrr.schemes import READINGS, SCHEMES
+from pdrr.tables import short, styled
 from pdrr.verdicts import expected
 
 Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
@@ -92,9 +93,9 @@ def missed_table(
             means = found[found["reading"] == reading].groupby(["part", "round"])[column].mean()
             words = reading if reading != "default" else "as decided" if len(known) > 1 else ""
             name = ", ".join(filter(None, [scheme, words, rate]))
-            rows[name] = [_rate(means.get(at)) for at in columns]
+            rows[name] = [short(means[at]) if at in means else "–" for at in columns]
         printed = {
-            (title, number): f'<small class="paper">{_rate(value)}</small>'
+            (title, number): f'<small class="paper">{short(value)}</small>'
             for title, table in (paper or {}).items()
             for number, value in zip(numbers, table.get(scheme, {}).get("MAR", []), strict=False)
         }
@@ -102,7 +103,7 @@ def missed_table(
             rows[f"{scheme}, the paper"] = [printed.get(at, "") for at in columns]
     header = pd.MultiIndex.from_tuples([(t, str(n)) for t, n in columns], names=[None, "round"])
     frame = pd.DataFrame(list(rows.values()), list(rows), header)
-    return frame.style.set_table_attributes('class="dataframe schemes"')
+    return styled(frame, "schemes")
 
 
 def order_table(records: Records) -> Styler:
@@ -156,7 +157,7 @@ def coordinates_table(records: Records, timing: Records) -> Styler:
     ours = timing.runs[timing.runs["scheme"] == "PDRR"]["median_s"]
     rows["PDRR"] = {f"{d:,}, in proportion": f"measured: {span(ours, '{:.1f}')} s"}
     frame = pd.DataFrame(rows).T.fillna("")
-    return frame.style.set_table_attributes('class="dataframe schemes"')
+    return styled(frame, "schemes")
 
 
 def unattacked_table(records: Records) -> Styler:
@@ -226,14 +227,7 @@ def span(values: Any, form: str = "{:.2f}") -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _rate(value: float | None) -> str:
-    """Two digits without the zero before the point: ".33"; 0 and 1 as they are."""
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if value in (0, 1) else f"{value:.2f}".removeprefix("0")
-
-
 def shown(rows: Mapping[str, Mapping[str, str]], kind: str = "schemes") -> Styler:
     """A table of texts, row -> column -> text; `kind` is its class in the style sheet."""
     frame = pd.DataFrame(list(rows.values()), list(rows))
-    return frame.style.set_table_attributes(f'class="dataframe {kind}"')
+    return styled(frame, kind)

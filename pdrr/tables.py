@@ -51,7 +51,7 @@ def rates_table(
             _beside(
                 _mean(found[column][found["round"] == number]),
                 printed.get((scheme, rate, n)),
-                _short,
+                short,
             )
             for rate, column in RATES.items()
             for n, number in ((int(number), number) for number in measured)
@@ -160,12 +160,12 @@ def functionality_table(derived: pd.DataFrame, paper: Numbers | None = None) -> 
     for scheme, column in ((s, c) for s in derived.index for c in derived.columns):
         printed = (paper or {}).get(str(scheme), {}).get(str(column))
         table.loc[scheme, column] = _beside(str(derived.loc[scheme, column]), printed)
-    return _styled(table, "schemes")
+    return styled(table, "schemes")
 
 
 def measured_table(measured: pd.DataFrame) -> Styler:
     """The numbers behind Table 4, from `functionality.measured`."""
-    return _styled(measured.rename_axis(None).map("{:.3g}".format), "schemes")
+    return styled(measured.rename_axis(None).map("{:.3g}".format), "schemes")
 
 
 # PDRR alone
@@ -212,7 +212,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
     table["detection"] = runs["detection_s"].map("{:.1f} s".format)
-    return _styled(table, "runs").relabel_index(list(rows), axis="index")
+    return styled(table, "runs").relabel_index(list(rows), axis="index")
 
 
 # where numbers come from
@@ -243,7 +243,7 @@ def provenance_table(records: Records) -> Styler:
     }
     if command:
         rows["again"] = f"<code>{escape(command)}</code>"
-    return _styled(
+    return styled(
         pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)), "provenance"
     )
 
@@ -296,9 +296,9 @@ def _mean(values: pd.Series) -> str:
     if n == 1:
         return f"{mean:.2f}"
     if n < ENOUGH:
-        return f"{mean:.2f}<br><small>{_short(values.min())}–{_short(values.max())}</small>"
+        return f"{mean:.2f}<br><small>{short(values.min())}–{short(values.max())}</small>"
     half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return f"{mean:.2f}<br><small>± {_short(half)}</small>"
+    return f"{mean:.2f}<br><small>± {short(half)}</small>"
 
 
 def _spread_in_words(sizes: pd.Series) -> str:
@@ -314,7 +314,7 @@ def _spread_in_words(sizes: pd.Series) -> str:
     return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."
 
 
-def _short(rate: float) -> str:
+def short(rate: float) -> str:
     """Two digits without the zero before the point: ".33"; 0 and 1 as they are."""
     return f"{rate:.0f}" if rate in (0, 1) else f"{rate:.2f}".removeprefix("0")
 
@@ -336,9 +336,9 @@ def _wide(
 ) -> Styler:
     """A table with two header lines; `name` is what the second one lists."""
     header = pd.MultiIndex.from_tuples(columns, names=[None, name or None])
-    return _styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes")
+    return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes")
 
 
-def _styled(table: pd.DataFrame, kind: str) -> Styler:
+def styled(table: pd.DataFrame, kind: str) -> Styler:
     """A table that pandas does not abbreviate; `kind` is its class in the pages' style sheet."""
     return table.style.set_table_attributes(f'class="dataframe {kind}"')

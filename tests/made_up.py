@@ -119,3 +119,13 @@ def timing_records():
         for run in runs
     ]
     return Records(pd.DataFrame(table), pd.DataFrame(runs), ORIGIN)
+
+
+def run(seed, **changes):
+    """A row of the runs of PDRR alone."""
+    values = {
+        "rule": "median", "noise": "", "seed": seed, "round": 1, "knowledge": "full", "c": 1,
+        "beta": np.nan, "q": 0.7, "succeeded": True, "selected": "", "lambda": np.nan,
+        "far": 0.0, "mar": 0.0, "q_low": 0.25, "q_high": 0.75, "attack_s": 1.0, "detection_s": 2.0,
+    }  # fmt: skip
+    return values | changes

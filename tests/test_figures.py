@@ -4,18 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from made_up import evaluation_records
+from made_up import evaluation_records, run
 from pdrr import dashboard, figures
 from pdrr.records import Records
-
-
-def run(seed, **changes):
-    values = {
-        "rule": "median", "noise": "", "seed": seed, "round": 1, "knowledge": "full", "c": 1,
-        "beta": np.nan, "q": 0.7, "succeeded": True, "selected": "", "lambda": np.nan,
-        "far": 0.0, "mar": 0.0, "q_low": 0.25, "q_high": 0.75, "attack_s": 1.0, "detection_s": 2.0,
-    }  # fmt: skip
-    return values | changes
 
 
 def records(*runs):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from made_up import ORIGIN, evaluation_records, timing_records
+from made_up import ORIGIN, evaluation_records, run, timing_records
 from pdrr import tables
 from pdrr.records import RECORDED, Records, recorded
 from pdrr.verdicts import expected
@@ -148,15 +148,6 @@ def test_our_words_stand_above_the_paper_s():
 
 
 # PDRR alone
-
-
-def run(seed, **changes):
-    values = {
-        "rule": "median", "noise": "", "seed": seed, "round": 1, "knowledge": "full", "c": 1,
-        "beta": np.nan, "q": 0.7, "succeeded": True, "selected": "", "lambda": np.nan,
-        "far": 0.0, "mar": 0.0, "q_low": 0.25, "q_high": 0.75, "attack_s": 1.0, "detection_s": 2.0,
-    }  # fmt: skip
-    return values | changes
 
 
 def seeds_table(*runs):
