@@ -34,7 +34,7 @@ def pairwise_squared_distances(
         products = gram(clients, previous, rows)
         norms = np.diag(products)
         scale = norms[:, None] + norms[None, :]
-        squared = scale - 2 * products
+        squared: np.ndarray = scale - 2 * products
         squared[~np.isfinite(squared)] = np.inf
         squared = np.maximum(squared, 0)
 

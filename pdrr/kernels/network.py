@@ -26,9 +26,11 @@ def batcher(n: int) -> list[tuple[int, int]]:
         step = run
         while step >= 1:
             for start in range(step % run, n - step, 2 * step):
-                for i in range(start, min(start + step, n - step)):
-                    if i // (2 * run) == (i + step) // (2 * run):
-                        comparators.append((i, i + step))
+                comparators += [
+                    (i, i + step)
+                    for i in range(start, min(start + step, n - step))
+                    if i // (2 * run) == (i + step) // (2 * run)
+                ]
             step //= 2
         run *= 2
     return comparators

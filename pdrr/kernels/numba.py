@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -24,17 +24,18 @@ from pdrr.kernels import loops
 from pdrr.kernels.network import sorting_program
 from pdrr.types import Round
 
-T = TypeVar("T")
-
 
 def finite_rows(clients: np.ndarray) -> np.ndarray:
     """As `pdrr.arrays.finite_rows`."""
     flat, starts = _flat(clients)
 
-    def work(begin: int, end: int) -> np.ndarray:
+    def work(begin: int, end: int) -> Any:
         return loops.finite(flat, starts + begin, end - begin)
 
-    return np.logical_and.reduce(list(_pieces(work, clients.shape[1])))
+    finite = np.ones(len(clients), bool)
+    for part in _pieces(work, clients.shape[1]):
+        finite &= part
+    return finite
 
 
 def middle_mean(clients: np.ndarray, beta: int, rows: np.ndarray | None = None) -> np.ndarray:
@@ -61,11 +62,11 @@ def count(
     previous = _vector(observed.previous)
     out = np.empty(observed.d, observed.clients.dtype)
 
-    def work(begin: int, end: int) -> np.ndarray:
+    def work(begin: int, end: int) -> Any:
         piece = _whole_tiles(flat, starts, begin, end)
         return loops.count(*piece, previous[begin:end], *program, zero_change, out[begin:end])
 
-    trimmed, remained = sum(_pieces(work, observed.d), np.zeros((2, len(rows))))
+    trimmed, remained = _total(work, observed.d, (2, len(rows)))
     return out, trimmed, remained
 
 
@@ -74,10 +75,10 @@ def gram(clients: np.ndarray, previous: np.ndarray | None, rows: np.ndarray) -> 
     flat, starts = _flat(clients, rows)
     base = _vector(np.empty(0, clients.dtype) if previous is None else previous)
 
-    def work(begin: int, end: int) -> np.ndarray:
+    def work(begin: int, end: int) -> Any:
         return loops.gram(flat, starts + begin, base[begin:end], end - begin)
 
-    lower = np.tril(sum(_pieces(work, clients.shape[1]), np.zeros((len(rows), len(rows)))))
+    lower: np.ndarray = np.tril(_total(work, clients.shape[1], (len(rows), len(rows))))
     return lower + np.tril(lower, -1).T
 
 
@@ -89,10 +90,10 @@ def pair_distances(
     flat, starts = _flat(clients, rows[own])
     a, b = place[: len(first)], place[len(first) :]
 
-    def work(begin: int, end: int) -> np.ndarray:
+    def work(begin: int, end: int) -> Any:
         return loops.pair_distances(flat, starts + begin, a, b, end - begin)
 
-    return sum(_pieces(work, clients.shape[1]), np.zeros(len(first)))
+    return _total(work, clients.shape[1], (len(first),))
 
 
 def sign_sums(
@@ -102,10 +103,10 @@ def sign_sums(
     flat, starts = _flat(observed.clients, rows)
     previous, chosen = _vector(observed.previous), _vector(pre_aggregate)
 
-    def work(begin: int, end: int) -> np.ndarray:
+    def work(begin: int, end: int) -> Any:
         return loops.sign_sums(flat, starts + begin, previous[begin:end], chosen[begin:end])
 
-    s, moved, product = sum(_pieces(work, observed.d), np.zeros((3, len(rows) + 1)))
+    s, moved, product = _total(work, observed.d, (3, len(rows) + 1))
     # what was asked of every model was asked of w_pag too, last
     return s[:-1], moved[:-1], product[:-1], float(s[-1]), float(moved[-1])
 
@@ -120,7 +121,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _pieces(work: Callable[[int, int], T], d: int) -> Iterator[T]:
+def _pieces(work: Callable[[int, int], Any], d: int) -> Iterator[Any]:
     """work(begin, end) for pieces that cover range(d), on all processors; results in order.
 
     A piece is a number of whole tiles, or less than one tile.
@@ -136,6 +137,14 @@ def _pieces(work: Callable[[int, int], T], d: int) -> Iterator[T]:
         return
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(lambda ends: work(*ends), pieces)
+
+
+def _total(work: Callable[[int, int], Any], d: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The sum of work(begin, end) over all pieces, always added in the same order."""
+    total = np.zeros(shape)
+    for part in _pieces(work, d):
+        total += part
+    return total
 
 
 def _flat(clients: np.ndarray, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
