@@ -10,6 +10,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
+from itertools import chain
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
@@ -96,7 +97,8 @@ def accelerated(plain: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(plain)
     def either(*args: P.args, **kwargs: P.kwargs) -> R:
-        kernels = kernels_for(getattr(args[0], "clients", args[0]))
+        first: Any = next(chain(args, kwargs.values()))
+        kernels = kernels_for(getattr(first, "clients", first))
         return getattr(kernels, plain.__name__, plain)(*args, **kwargs)
 
     return either
@@ -124,6 +126,8 @@ def _numba_kernels() -> ModuleType | None:
     try:
         return importlib.import_module("pdrr.kernels.numba")
     except ImportError:  # no Numba, or none that knows this Python or NumPy
+        return None
+    except RuntimeError:  # no folder in which it may keep machine code
         return None
 
 

@@ -14,11 +14,23 @@ from hypothesis import strategies as st
 
 import oracles
 import pdrr.arrays
-from pdrr import PDRR, Round, aggregators, arrays, defenses, distances, krum, median, trimmed_mean
+from pdrr import (
+    ATTACKS,
+    PDRR,
+    Round,
+    aggregators,
+    arrays,
+    attacks,
+    defenses,
+    distances,
+    krum,
+    median,
+    trimmed_mean,
+)
 
 pytest.importorskip("numba")
-from pdrr.kernels import loops
 from pdrr.kernels import numba as kernels
+from pdrr.kernels import sorting, sums
 from pdrr.kernels.network import batcher, sorting_program
 
 PLAIN = {
@@ -26,6 +38,7 @@ PLAIN = {
     for function in (
         arrays.finite_rows,
         aggregators.middle_mean,
+        attacks.middle_direction,
         distances.gram,
         distances.pair_distances,
         defenses.count,
@@ -35,7 +48,7 @@ PLAIN = {
 RULES = {"krum": {"c": 2}, "trimmed_mean": {"beta": 2}, "median": {}}
 every_rule = pytest.mark.parametrize("rule", RULES)
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-TILE = loops.WIDTH
+TILE = sorting.WIDTH
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +201,35 @@ def test_a_single_coordinate_works():
     same(np.array(found[1:]), np.array(expected[1:]))
 
 
+@given(cases())
+def test_the_direction_of_the_middle_is_the_same(case):
+    seen, _, _ = case
+    for beta in {0, (seen.k - 1) // 4, (seen.k - 1) // 2}:
+        expected = PLAIN["middle_direction"](seen, beta)
+        same(kernels.middle_direction(seen, beta), expected)
+
+
+@every_rule
+@pytest.mark.parametrize("knowledge", attacks.KNOWLEDGE)
+def test_attacks_are_the_same_with_and_without_kernels(rule, knowledge, monkeypatch):
+    honest, byzantine = observed(12, 700, 7, kind="gauss"), np.arange(12) < 4
+    honest.clients[:, ::3] = honest.previous[::3]
+
+    def crafted():
+        settings = {"beta": 3} if rule == "trimmed_mean" else {}
+        rng = np.random.default_rng(0)
+        return ATTACKS[rule](honest, byzantine, knowledge=knowledge, rng=rng, **settings)
+
+    found = crafted()
+    monkeypatch.setenv("PDRR_KERNELS", "off")
+    expected = crafted()
+    assert found.detail == pytest.approx(expected.detail, rel=1e-9)
+    if rule == "krum":
+        np.testing.assert_allclose(found.observed.clients, expected.observed.clients, rtol=1e-6)
+    else:
+        same(found.observed.clients, expected.observed.clients)
+
+
 @given(cases(), st.booleans())
 def test_counts_are_the_same_and_add_up(case, zero_change):
     seen, rows, beta = case
@@ -279,10 +321,10 @@ def test_sums_of_signs_are_the_same(case):
 @both_dtypes
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_found_wherever_it_is(dtype, bad):
-    d = loops.LONG + TILE + 3
+    d = sums.LONG + TILE + 3
     clients = np.full((3, d), np.finfo(dtype).max, dtype)
     clients[0] *= -1
-    for column in (0, TILE - 1, TILE, loops.LONG - 1, loops.LONG, d - 1):
+    for column in (0, TILE - 1, TILE, sums.LONG - 1, sums.LONG, d - 1):
         other = clients.copy()
         other[1, column] = bad
         assert kernels.finite_rows(other).tolist() == [True, False, True]
@@ -320,6 +362,7 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
         return (
             kernels.finite_rows(seen.clients),
             kernels.middle_mean(seen.clients, 2),
+            kernels.middle_direction(seen, 2),
             *kernels.count(seen, rows, 2, False),
             kernels.gram(seen.clients, seen.previous, rows),
             kernels.pair_distances(seen.clients, rows, rows[:3], rows[4:]),
@@ -333,8 +376,8 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
     for found, again, value in zip(first, second, expected, strict=True):
         assert np.array_equal(found, again)  # bit for bit with the same blocks
         np.testing.assert_allclose(found, value, rtol=1e-12)
-    same(first[1], expected[1])
-    same(first[2], expected[2])
+    for found, value in zip(first[:4], expected[:4], strict=True):
+        same(found, value)
 
 
 def test_every_number_of_threads_gives_the_same_bits(monkeypatch):

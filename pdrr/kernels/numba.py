@@ -1,7 +1,7 @@
 """The passes over a stack of models that cost time, compiled by Numba, on all processors.
 
 Each kernel walks through the coordinates in tiles that stay in a processor's own cache
-(`pdrr.kernels.loops`). Pieces of `4 * BLOCK` coordinates go to a pool of threads; their results
+(`pdrr.kernels.sorting`). Pieces of `4 * BLOCK` coordinates go to a pool of threads; their results
 are added in the order of the pieces, so that every number of threads gives the same bits. Threads
 of Python rather than Numba's `parallel=True`: the compiled loops let go of the interpreter and
 need no second runtime with threads of its own beside TensorFlow's.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import pdrr.arrays
-from pdrr.kernels import loops
+from pdrr.kernels import sorting, sums
 from pdrr.kernels.network import sorting_program
 from pdrr.types import Round
 
@@ -30,7 +30,7 @@ def finite_rows(clients: np.ndarray) -> np.ndarray:
     flat, starts = _flat(clients)
 
     def work(begin: int, end: int) -> Any:
-        return loops.finite(flat, starts + begin, end - begin)
+        return sums.finite(flat, starts + begin, end - begin)
 
     finite = np.ones(len(clients), bool)
     for part in _pieces(work, clients.shape[1]):
@@ -46,9 +46,24 @@ def middle_mean(clients: np.ndarray, beta: int, rows: np.ndarray | None = None) 
 
     def work(begin: int, end: int) -> None:
         piece = _whole_tiles(flat, starts, begin, end)
-        loops.middle_mean(*piece, *program, out[begin:end])
+        sorting.middle_mean(*piece, *program, out[begin:end])
 
     for _ in _pieces(work, len(out)):
+        pass
+    return out
+
+
+def middle_direction(honest: Round, beta: int) -> np.ndarray:
+    """As `pdrr.attacks.middle_direction`."""
+    flat, starts = _flat(honest.clients)
+    program = sorting_program(honest.k, beta, honest.k - beta)
+    previous, out = _vector(honest.previous), np.empty(honest.d, honest.clients.dtype)
+
+    def work(begin: int, end: int) -> None:
+        piece = _whole_tiles(flat, starts, begin, end)
+        sorting.middle_direction(*piece, previous[begin:end], *program, out[begin:end])
+
+    for _ in _pieces(work, honest.d):
         pass
     return out
 
@@ -64,7 +79,7 @@ def count(
 
     def work(begin: int, end: int) -> Any:
         piece = _whole_tiles(flat, starts, begin, end)
-        return loops.count(*piece, previous[begin:end], *program, zero_change, out[begin:end])
+        return sorting.count(*piece, previous[begin:end], *program, zero_change, out[begin:end])
 
     trimmed, remained = _total(work, observed.d, (2, len(rows)))
     return out, trimmed, remained
@@ -76,10 +91,10 @@ def gram(clients: np.ndarray, previous: np.ndarray | None, rows: np.ndarray) -> 
     base = _vector(np.empty(0, clients.dtype) if previous is None else previous)
 
     def work(begin: int, end: int) -> Any:
-        return loops.gram(flat, starts + begin, base[begin:end], end - begin)
+        return sums.gram(flat, starts + begin, base[begin:end], end - begin)
 
-    lower: np.ndarray = np.tril(_total(work, clients.shape[1], (len(rows), len(rows))))
-    return lower + np.tril(lower, -1).T
+    lower = np.tril(_total(work, clients.shape[1], (len(rows), len(rows))))
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 def pair_distances(
@@ -91,7 +106,7 @@ def pair_distances(
     a, b = place[: len(first)], place[len(first) :]
 
     def work(begin: int, end: int) -> Any:
-        return loops.pair_distances(flat, starts + begin, a, b, end - begin)
+        return sums.pair_distances(flat, starts + begin, a, b, end - begin)
 
     return _total(work, clients.shape[1], (len(first),))
 
@@ -104,7 +119,7 @@ def sign_sums(
     previous, chosen = _vector(observed.previous), _vector(pre_aggregate)
 
     def work(begin: int, end: int) -> Any:
-        return loops.sign_sums(flat, starts + begin, previous[begin:end], chosen[begin:end])
+        return sums.sign_sums(flat, starts + begin, previous[begin:end], chosen[begin:end])
 
     s, moved, product = _total(work, observed.d, (3, len(rows) + 1))
     # what was asked of every model was asked of w_pag too, last
@@ -129,7 +144,7 @@ def _pieces(work: Callable[[int, int], Any], d: int) -> Iterator[Any]:
     pieces = []
     for begin in range(0, d, 4 * pdrr.arrays.BLOCK):
         end = min(begin + 4 * pdrr.arrays.BLOCK, d)
-        whole = end - (end - begin) % loops.WIDTH
+        whole = end - (end - begin) % sorting.WIDTH
         pieces += [ends for ends in ((begin, whole), (whole, end)) if ends[0] < ends[1]]
     threads = min(processors(), len(pieces))
     if threads == 1:
@@ -164,12 +179,12 @@ def _whole_tiles(
     flat: np.ndarray, starts: np.ndarray, begin: int, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """A piece of a stack; what is less than a tile comes as a copy with room for a tile."""
-    if (end - begin) % loops.WIDTH == 0:
+    if (end - begin) % sorting.WIDTH == 0:
         return flat, starts + begin
-    copy = np.zeros((len(starts), loops.WIDTH), flat.dtype)
+    copy = np.zeros((len(starts), sorting.WIDTH), flat.dtype)
     for row, start in zip(copy, starts + begin, strict=True):
         row[: end - begin] = flat[start : start + end - begin]
-    return _vector(copy.reshape(-1)), np.arange(len(starts)) * loops.WIDTH
+    return _vector(copy.reshape(-1)), np.arange(len(starts)) * sorting.WIDTH
 
 
 def _vector(x: np.ndarray) -> np.ndarray:
