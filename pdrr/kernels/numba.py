@@ -73,13 +73,15 @@ def count(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `pdrr.defenses.count`."""
     flat, starts = _flat(observed.clients, rows)
-    program = sorting_program(len(rows), beta, len(rows) - beta)
+    outer = max(0, beta - 1)  # the nearest dropped values tell where a kept one may be shared
+    program = sorting_program(len(rows), outer, len(rows) - outer)
     previous = _vector(observed.previous)
     out = np.empty(observed.d, observed.clients.dtype)
 
     def work(begin: int, end: int) -> Any:
         piece = _whole_tiles(flat, starts, begin, end)
-        return sorting.count(*piece, previous[begin:end], *program, zero_change, out[begin:end])
+        more = (beta, zero_change, out[begin:end])
+        return sorting.count(*piece, previous[begin:end], *program, *more)
 
     trimmed, remained = _total(work, observed.d, (2, len(rows)))
     return out, trimmed, remained

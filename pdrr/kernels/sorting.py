@@ -134,25 +134,23 @@ def middle_direction(flat, starts, previous, program, ranks, out):
 
 
 @njit(cache=True, nogil=True)
-def tally(x, edge, below, equal):
-    """Add one model to the numbers of models below an edge [m] and equal to it."""
+def tally(x, edge, below_equal):
+    """Add one model to the numbers of models below an edge [m] and, times 65,536, equal to it."""
     for j in range(x.size):
-        below[j] += x[j] < edge[j]
-        equal[j] += x[j] == edge[j]
+        below_equal[j] += np.int32(x[j] < edge[j]) + 65_536 * np.int32(x[j] == edge[j])
 
 
 @njit(cache=True, nogil=True)
-def kept_share(flat, starts, at, edge, first, stop, below, equal, share):
-    """How much of a value equal to `edge` [m] has the ranks first, ..., stop - 1."""
-    m = edge.size
+def kept_share(flat, starts, at, edge, beta, below_equal, share):
+    """How much of a value equal to `edge` [m] has the ranks beta, ..., k - beta - 1."""
+    m, stop = edge.size, starts.size - beta
     for j in range(m):
-        below[j] = 0
-        equal[j] = 0
+        below_equal[j] = 0
     for i in range(starts.size):
-        tally(flat[starts[i] + at : starts[i] + at + m], edge, below, equal)
+        tally(flat[starts[i] + at : starts[i] + at + m], edge, below_equal)
     for j in range(m):
-        inside = min(below[j] + equal[j], stop) - max(below[j], first)
-        share[j] = inside / equal[j]
+        below, equal = below_equal[j] % 65_536, below_equal[j] // 65_536
+        share[j] = (min(below + equal, stop) - max(below, beta)) / equal
 
 
 @njit(cache=True, nogil=True, fastmath=any_order)
@@ -166,22 +164,47 @@ def kept(x, low, high, low_share, high_share):
     return total
 
 
+@njit(cache=True, nogil=True, fastmath=any_order)
+def kept_whole(x, low, high):
+    """The same where no kept value is shared with a dropped one."""
+    total = np.float32(0)
+    for j in range(x.size):
+        total += np.float32((x[j] >= low[j]) & (x[j] <= high[j]))
+    return total
+
+
 @njit(cache=True, nogil=True)
-def count(flat, starts, previous, program, ranks, zero_change, out):
-    """Writes `out` [d] as `middle_mean` does; returns [2, k]: trimmed, remained."""
+def any_equal(x, y):
+    """Whether two rows meet anywhere."""
+    equal = 0
+    for j in range(x.size):
+        equal += x[j] == y[j]
+    return equal > 0
+
+
+@njit(cache=True, nogil=True)
+def count(flat, starts, previous, program, ranks, beta, zero_change, out):
+    """Writes `out` [d] as `middle_mean` does; returns [2, k]: trimmed, remained.
+
+    `ranks` are those of the kept values and, where beta > 0, of the nearest dropped on each side.
+    """
     k = starts.size
-    beta = (k - ranks.size) // 2
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     total, low_share, high_share = np.empty(WIDTH), np.empty(WIDTH), np.empty(WIDTH)
-    below, equal = np.empty(WIDTH, np.int32), np.empty(WIDTH, np.int32)
+    below_equal = np.empty(WIDTH, np.int32)
+    kept_ranks = ranks[1:-1] if beta else ranks
     result = np.zeros((2, k))
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
         sort_tile(flat, starts, at, program, buffers)
-        mean_tile(ranks, buffers, total, out[at : at + m])
-        low, high = buffers[ranks[0] * WIDTH :][:m], buffers[ranks[-1] * WIDTH :][:m]
-        kept_share(flat, starts, at, low, beta, k - beta, below, equal, low_share)
-        kept_share(flat, starts, at, high, beta, k - beta, below, equal, high_share)
+        mean_tile(kept_ranks, buffers, total, out[at : at + m])
+        low = buffers[kept_ranks[0] * WIDTH :][:m]
+        high = buffers[kept_ranks[-1] * WIDTH :][:m]
+        shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m]) if beta else False
+        shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m]) if beta else False
+        if shared:
+            kept_share(flat, starts, at, low, beta, below_equal, low_share)
+            kept_share(flat, starts, at, high, beta, below_equal, high_share)
         counted = m
         if not zero_change:
             for j in range(m):
@@ -191,7 +214,10 @@ def count(flat, starts, previous, program, ranks, zero_change, out):
                     counted -= 1
         for i in range(k):
             x = flat[starts[i] + at : starts[i] + at + m]
-            inside = kept(x, low, high, low_share, high_share)
+            if shared:
+                inside = kept(x, low, high, low_share, high_share)
+            else:
+                inside = np.float64(kept_whole(x, low, high))
             result[0, i] += counted - inside
             result[1, i] += inside
     return result
