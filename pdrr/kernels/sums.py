@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-WIDTH = 256
+WIDTH = 512
 """Coordinates in a tile of differences, which stays in the cache of one processor."""
 
 LONG = 8192
