@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 import pdrr
+from pdrr.arrays import kernels_for
 
 
 def seconds(work: Callable[[], object], repeat: int) -> list[float]:
@@ -47,7 +48,8 @@ def main() -> None:
         "PDRR trimmed_mean": lambda: pdrr.PDRR("trimmed_mean", beta=beta, q=0.9).detect(observed),
         "PDRR krum": lambda: pdrr.PDRR("krum", c=c, q=0.5).detect(observed),
     }
-    print(f"k = {given.k}, d = {given.d:,}, float32, median of {given.repeat} after a warm-up\n")
+    print(f"k = {given.k}, d = {given.d:,}, float32, median of {given.repeat} after a warm-up")
+    print(f"compiled kernels: {'on' if kernels_for(clients) else 'off'}\n")
     print(f"{'':26}{'median s':>10}{'range s':>16}{'passes':>9}")
     unit = None
     for name, run in work.items():

@@ -13,6 +13,7 @@ import numpy as np
 
 from pdrr.arrays import (
     Array,
+    accelerated,
     array_namespace,
     blocks,
     check_finite,
@@ -67,7 +68,7 @@ def trimmed_mean(clients: Array, *, beta: int) -> Array:
     check_stack("trimmed_mean", clients)
     beta = check_beta("trimmed_mean", clients.shape[0], beta)
     check_finite("trimmed_mean", clients)
-    return _per_block(clients, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta))
+    return middle_mean(clients, beta)
 
 
 def median(clients: Array) -> Array:
@@ -93,8 +94,7 @@ def median(clients: Array) -> Array:
     """
     check_stack("median", clients)
     check_finite("median", clients)
-    beta = median_beta(clients.shape[0])
-    return _per_block(clients, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta))
+    return middle_mean(clients, median_beta(clients.shape[0]))
 
 
 def krum(clients: Array, *, c: int, previous: Array | None = None) -> Array:
@@ -221,6 +221,15 @@ def check_c(who: str, k: int, c: int | None) -> int:
 def median_beta(k: int) -> int:
     """The beta with which a trimmed mean of k values is their median."""
     return (k - 1) // 2
+
+
+@accelerated
+def middle_mean(clients: Array, beta: int, rows: np.ndarray | None = None) -> Array:
+    """Trimmed mean [d] of a finite stack [k, d], or of the given rows of it."""
+    rows = np.arange(clients.shape[0]) if rows is None else rows
+    return _per_block(
+        clients, lambda x: trimmed_mean_of_sorted(sort_clients(select(x, rows)), beta)
+    )
 
 
 def sort_clients(x: Array) -> Array:

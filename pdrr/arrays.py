@@ -6,13 +6,20 @@ The only file that looks at which library an array comes from. Everything else a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
+from itertools import chain
+from types import ModuleType
+from typing import Any, ParamSpec, TypeVar
 
 import array_api_compat
 import numpy as np
 
 Array = Any  # an array of some array-API library; shapes stand in the docstrings
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BLOCK = 16_384
 """Coordinates handled at a time. A float64 block of 50 clients is then 6.5 MB."""
@@ -75,12 +82,62 @@ def float64(x: Array) -> Array:
     return xp.astype(x, xp.float64)
 
 
+def accelerated(plain: Callable[P, R]) -> Callable[P, R]:
+    """Let the kernel of the same name do the work of a plain definition where there is one.
+
+    The plain definition says what the result is, up to the rounding of float64 sums, and works on
+    every array. It stays at hand as `__wrapped__`, and does everything if the environment has
+    PDRR_KERNELS=off.
+
+    Parameters
+    ----------
+    plain : function
+        Its first argument is a stack [k, d], or has one as `clients`.
+    """
+
+    @wraps(plain)
+    def either(*args: P.args, **kwargs: P.kwargs) -> R:
+        first: Any = next(chain(args, kwargs.values()))
+        kernels = kernels_for(getattr(first, "clients", first))
+        return getattr(kernels, plain.__name__, plain)(*args, **kwargs)
+
+    return either
+
+
+def kernels_for(clients: Array) -> ModuleType | None:
+    """The compiled kernels that can work on this stack [k, d], if any."""
+    if os.environ.get("PDRR_KERNELS", "").lower() == "off" or type(clients) not in HOST_STACKS:
+        return None
+    fits = (
+        clients.dtype in (np.float32, np.float64)
+        and clients.dtype.isnative
+        and clients.flags.aligned
+        and clients.strides[1] == clients.itemsize
+        and clients.strides[0] % clients.itemsize == 0
+    )
+    return _numba_kernels() if fits else None
+
+
+HOST_STACKS = (np.ndarray, np.memmap)
+
+
+@cache
+def _numba_kernels() -> ModuleType | None:
+    try:
+        return importlib.import_module("pdrr.kernels.numba")
+    except ImportError:  # no Numba, or none that knows this Python or NumPy
+        return None
+    except RuntimeError:  # no folder in which it may keep machine code
+        return None
+
+
 def all_finite(x: Array) -> bool:
     """Whether every value of the vector `x` [d] is finite."""
     xp = array_namespace(x)
     return all(bool(xp.all(xp.isfinite(x[cols]))) for cols in blocks(x.shape[0]))
 
 
+@accelerated
 def finite_rows(clients: Array) -> Array:
     """bool [k]: which models of the stack [k, d] hold finite values only."""
     xp = array_namespace(clients)
@@ -114,9 +171,10 @@ def check_stack(who: str, clients: Array, previous: Array | None = None) -> None
         )
 
 
-def check_finite(who: str, clients: Array) -> None:
-    """Refuse a stack with NaN or infinite values; the message names the rows."""
+def check_finite(who: str, clients: Array, rows: np.ndarray | None = None) -> None:
+    """Refuse NaN or infinite values in a stack, or in some rows of it; the message names them."""
     bad = np.flatnonzero(~to_host(finite_rows(clients)))
+    bad = bad if rows is None else np.intersect1d(bad, rows)
     if bad.size:
         raise ValueError(f"{who} needs finite models, got NaN or infinity in rows {bad.tolist()}")
 

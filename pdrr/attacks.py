@@ -16,13 +16,14 @@ import numpy as np
 from pdrr.aggregators import (
     check_beta,
     check_c,
-    krum,
+    krum_index,
     median_beta,
     sort_clients,
     trimmed_mean_of_sorted,
 )
 from pdrr.arrays import (
     Array,
+    accelerated,
     array_namespace,
     blocks,
     check_finite,
@@ -94,8 +95,8 @@ def krum_attack(
         raise ValueError(f"krum_attack needs noise 'coordinate' or 'ball', got {noise!r}")
     if knowledge == "full":
         check_c("krum_attack with full knowledge", k, c)
-        selected = krum(honest.clients, c=c, previous=honest.previous)
-        direction = _direction(honest, lambda cols: float64(selected[cols]))
+        selected = krum_index(honest.clients, c=c, previous=honest.previous)
+        direction = _signs(honest, np.array([selected]), lambda x: x[0, :])
         known, copies = benign, [c]
     else:
         if c < 3:
@@ -261,11 +262,12 @@ def _extremes(
     xp = array_namespace(honest.clients)
     near, far = [], []  # the ends [d] of the intervals
     moved = 0
+    full = knowledge == "full"
+    direction = middle_direction(honest, beta) if full else _mean_direction(honest, attackers)
     for cols in blocks(honest.d):
-        previous = float64(honest.previous[cols])
+        previous, s = float64(honest.previous[cols]), float64(direction[cols])
         x = honest.clients[:, cols]
-        if knowledge == "full":
-            s = xp.sign(trimmed_mean_of_sorted(sort_clients(float64(x) - previous), beta))
+        if full:
             others = float64(select(x, benign))
             top, bottom = xp.max(others, axis=0), xp.min(others, axis=0)
             inner = xp.where(s < 0, top, bottom)
@@ -274,7 +276,6 @@ def _extremes(
             outer = xp.where(away, b * inner, inner / b)
         else:
             own = float64(select(x, attackers))
-            s = xp.sign(xp.mean(own - previous, axis=0))
             sigma = xp.std(own, axis=0)
             inner = xp.mean(own, axis=0) - 3 * s * sigma
             outer = inner - s * sigma
@@ -308,24 +309,25 @@ def _check(
     return np.flatnonzero(mask), np.flatnonzero(~mask)
 
 
-def _direction(honest: Round, model: Callable[[slice], Array]) -> Array:
-    """Sgn(model - w_p) [d], in the dtype of the round."""
-    xp = array_namespace(honest.clients)
-    return xp.concat(
-        [
-            xp.astype(xp.sign(model(cols) - float64(honest.previous[cols])), honest.clients.dtype)
-            for cols in blocks(honest.d)
-        ]
-    )
-
-
 def _mean_direction(honest: Round, rows: np.ndarray) -> Array:
-    """Sgn(mean of the rows - w_p) [d]; differences first, so that equal values give 0."""
+    """Sgn(mean of the rows - w_p) [d]."""
+    return _signs(honest, rows, lambda x: array_namespace(x).mean(x, axis=0))
+
+
+@accelerated
+def middle_direction(honest: Round, beta: int) -> Array:
+    """Sgn(trimmed mean of all models - w_p) [d]."""
+    rows = np.arange(honest.k)
+    return _signs(honest, rows, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta))
+
+
+def _signs(honest: Round, rows: np.ndarray, rule: Callable[[Array], Array]) -> Array:
+    """Sgn(rule(rows - w_p)) [d]; differences first, so that equal values give 0."""
     xp = array_namespace(honest.clients)
     parts = []
     for cols in blocks(honest.d):
         x = float64(select(honest.clients[:, cols], rows)) - float64(honest.previous[cols])
-        parts.append(xp.astype(xp.sign(xp.mean(x, axis=0)), honest.clients.dtype))
+        parts.append(xp.astype(xp.sign(rule(x)), honest.clients.dtype))
     return xp.concat(parts)
 
 

@@ -18,18 +18,20 @@ from dataclasses import replace
 import numpy as np
 
 from pdrr.aggregators import (
-    AGGREGATORS,
     check_beta,
     check_c,
     kept_fraction,
     median_beta,
+    middle_mean,
     sort_clients,
     trimmed_mean_of_sorted,
 )
 from pdrr.arrays import (
     Array,
+    accelerated,
     array_namespace,
     blocks,
+    check_finite,
     check_int,
     device,
     finite_rows,
@@ -162,10 +164,9 @@ class PDRR:
             return kept, replace(detection, notes=(*detection.notes, note))
         if self.rule == "krum":
             return krum_of_rows(observed, rows, **reduced), detection
-        clients, rule = observed.clients, AGGREGATORS[self.rule]
-        return array_namespace(clients).concat(
-            [rule(select(clients[:, cols], rows), **reduced) for cols in blocks(observed.d)]
-        ), detection
+        check_finite(repr(self), observed.clients, rows)
+        beta = reduced.get("beta", median_beta(len(rows)))
+        return middle_mean(observed.clients, beta, rows), detection
 
     def _check(self, k: int) -> None:
         if self.rule == "krum":
@@ -234,6 +235,18 @@ def sign_correlation(observed: Round, rows: np.ndarray, pre_aggregate: Array) ->
     ----------
     Lu et al. 2022, section 4.1.
     """
+    sum_x, sum_xx, sum_xy, sum_y, sum_yy = sign_sums(observed, rows, pre_aggregate)
+    covariance = observed.d * sum_xy - sum_x * sum_y
+    variance = (observed.d * sum_xx - sum_x**2) * (observed.d * sum_yy - sum_y**2)
+    varies = variance > 0
+    return np.where(varies, covariance / np.sqrt(np.where(varies, variance, 1)), 0.0)
+
+
+@accelerated
+def sign_sums(
+    observed: Round, rows: np.ndarray, pre_aggregate: Array
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
+    """Sums of x, x^2, x y [n], y and y^2, where x = Sgn(w_i - w_p) and y = Sgn(w_pag - w_p)."""
     xp = array_namespace(observed.clients)
     n = len(rows)
     sum_x, sum_xx, sum_xy, sum_y, sum_yy = np.zeros(n), np.zeros(n), np.zeros(n), 0.0, 0.0
@@ -247,10 +260,7 @@ def sign_correlation(observed: Round, rows: np.ndarray, pre_aggregate: Array) ->
         sum_xy += to_host(xp.sum(x * y, axis=1))
         sum_y += float(xp.sum(y))
         sum_yy += float(xp.sum(y * y))
-    covariance = observed.d * sum_xy - sum_x * sum_y
-    variance = (observed.d * sum_xx - sum_x**2) * (observed.d * sum_yy - sum_y**2)
-    varies = variance > 0
-    return np.where(varies, covariance / np.sqrt(np.where(varies, variance, 1)), 0.0)
+    return sum_x, sum_xx, sum_xy, sum_y, sum_yy
 
 
 def signs(x: Array, base: Array) -> Array:
@@ -259,6 +269,7 @@ def signs(x: Array, base: Array) -> Array:
     return xp.astype(x > base, xp.float32) - xp.astype(x < base, xp.float32)
 
 
+@accelerated
 def count(
     observed: Round, rows: np.ndarray, beta: int, zero_change: bool
 ) -> tuple[Array, np.ndarray, np.ndarray]:

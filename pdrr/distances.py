@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.arrays import Array, array_namespace, blocks, float64, select, to_host
+from pdrr.arrays import Array, accelerated, array_namespace, blocks, float64, select, to_host
 
 
 def pairwise_squared_distances(
@@ -29,19 +29,12 @@ def pairwise_squared_distances(
     -------
     numpy array [n, n] float64 on the host, symmetric, zero diagonal; infinite where it overflows.
     """
-    xp = array_namespace(clients)
     rows = np.arange(clients.shape[0]) if rows is None else rows
-    d = clients.shape[1]
-    gram = np.zeros((len(rows), len(rows)))
     with np.errstate(over="ignore", invalid="ignore"):
-        for cols in blocks(d):
-            x = float64(select(clients[:, cols], rows))
-            if previous is not None:
-                x = x - float64(previous[cols])[None, :]
-            gram += to_host(x @ x.T)
-        norms = np.diag(gram)
+        products = gram(clients, previous, rows)
+        norms = np.diag(products)
         scale = norms[:, None] + norms[None, :]
-        squared = scale - 2 * gram
+        squared: np.ndarray = scale - 2 * products
         squared[~np.isfinite(squared)] = np.inf
         squared = np.maximum(squared, 0)
 
@@ -49,14 +42,35 @@ def pairwise_squared_distances(
         close = np.isfinite(squared) & (squared <= 1e-9 * scale)
         i, j = np.nonzero(np.triu(close, 1))
         if i.size:
-            exact = np.zeros(i.size)
-            for cols in blocks(d):
-                x = float64(select(clients[:, cols], rows))
-                pairs = zip(i.tolist(), j.tolist(), strict=True)
-                exact += [float(xp.sum((x[a, :] - x[b, :]) ** 2)) for a, b in pairs]
-            squared[i, j] = squared[j, i] = exact
+            squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
     np.fill_diagonal(squared, 0)
     return squared
+
+
+@accelerated
+def gram(clients: Array, previous: Array | None, rows: np.ndarray) -> np.ndarray:
+    """Inner products [n, n] of w_i - w_p (of w_i without `previous`) of the given rows [n]."""
+    total = np.zeros((len(rows), len(rows)))
+    for cols in blocks(clients.shape[1]):
+        x = float64(select(clients[:, cols], rows))
+        if previous is not None:
+            x = x - float64(previous[cols])[None, :]
+        total += to_host(x @ x.T)
+    return total
+
+
+@accelerated
+def pair_distances(
+    clients: Array, rows: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Squared distances between the models rows[first] and rows[second], pair by pair."""
+    xp = array_namespace(clients)
+    total = np.zeros(len(first))
+    for cols in blocks(clients.shape[1]):
+        x = float64(select(clients[:, cols], rows))
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        total += [float(xp.sum((x[i, :] - x[j, :]) ** 2)) for i, j in pairs]
+    return total
 
 
 def krum_scores(squared_distances: np.ndarray, *, neighbours: int) -> np.ndarray:

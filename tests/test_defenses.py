@@ -439,6 +439,16 @@ def test_hardly_any_finite_model_never_poisons_the_result(rule, finite):
         assert model.tolist() == previous.tolist()
 
 
+@counting_rules
+def test_a_foreign_verdict_that_leaves_a_model_with_nan_is_refused_by_row(rule):
+    seen = gaussian_round(13)
+    found = detect(rule, seen.clients, seen.previous)
+    seen.clients[4, 39] = np.nan
+    verdict = dataclasses.replace(found, flagged=np.arange(7) == 0)
+    with pytest.raises(ValueError, match=r"rows \[4\]"):
+        PDRR(rule, q=0.9, **RULES[rule]).reaggregate(seen, verdict)
+
+
 # ------------------------------------------------------------------- the paper's setting, small
 
 

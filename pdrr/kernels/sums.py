@@ -1,0 +1,166 @@
+"""Loops that look at each value once, and inner products; compiled by Numba and kept on disk.
+
+All take the stack as one flat array, the place where the piece begins in it for each of the k
+models, and the length d of the piece. Rows are cut out as slices of their own, see `sorting`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+WIDTH = 512
+"""Coordinates in a tile of differences, which stays in the cache of one processor."""
+
+LONG = 8192
+"""Coordinates in a tile where each value is read once: memory likes long runs."""
+
+# sums of float64 terms may be added in any order, which vector instructions need
+any_order = {"reassoc", "contract", "nsz"}
+
+
+@njit(cache=True, nogil=True)
+def finite(flat, starts, d):
+    """bool [k]: which models have finite values only."""
+    result = np.ones(starts.size, np.bool_)
+    for at in range(0, d, LONG):
+        m = min(LONG, d - at)
+        for i in range(starts.size):
+            x = flat[starts[i] + at : starts[i] + at + m]
+            bad = 0
+            for j in range(m):
+                bad += not np.isfinite(x[j])
+            result[i] &= bad == 0
+    return result
+
+
+# distances
+
+
+@njit(cache=True, nogil=True)
+def differences(flat, starts, base, at, m, rows):
+    """The float64 differences of each model to `base` [d] (to 0 if it is empty), a row each."""
+    for i in range(starts.size):
+        x = flat[starts[i] + at : starts[i] + at + m]
+        row = rows[i * WIDTH : i * WIDTH + m]
+        if base.size:
+            p = base[at : at + m]
+            for j in range(m):
+                row[j] = np.float64(x[j]) - np.float64(p[j])
+        else:
+            for j in range(m):
+                row[j] = np.float64(x[j])
+
+
+@njit(cache=True, nogil=True, fastmath=any_order)
+def products(a0, a1, a2, b0, b1, b2, out):
+    """Add the nine inner products of three rows with three to `out` [3, 3].
+
+    Nine sums stay in registers while six values are read: fewer would wait for memory.
+    """
+    s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = 0.0
+    for j in range(a0.size):
+        s00 += a0[j] * b0[j]
+        s01 += a0[j] * b1[j]
+        s02 += a0[j] * b2[j]
+        s10 += a1[j] * b0[j]
+        s11 += a1[j] * b1[j]
+        s12 += a1[j] * b2[j]
+        s20 += a2[j] * b0[j]
+        s21 += a2[j] * b1[j]
+        s22 += a2[j] * b2[j]
+    out[0, 0] += s00
+    out[0, 1] += s01
+    out[0, 2] += s02
+    out[1, 0] += s10
+    out[1, 1] += s11
+    out[1, 2] += s12
+    out[2, 0] += s20
+    out[2, 1] += s21
+    out[2, 2] += s22
+
+
+@njit(cache=True, nogil=True)
+def gram(flat, starts, base, d):
+    """Inner products [k, k] of the differences to `base`; only its lower triangle counts."""
+    k = starts.size
+    padded = (k + 2) // 3 * 3
+    rows = np.zeros(padded * WIDTH)
+    result = np.zeros((padded, padded))
+    for at in range(0, d, WIDTH):
+        m = min(WIDTH, d - at)
+        differences(flat, starts, base, at, m, rows)
+        for i in range(0, padded, 3):
+            a = i * WIDTH
+            a0, a1, a2 = rows[a : a + m], rows[a + WIDTH :][:m], rows[a + 2 * WIDTH :][:m]
+            for j in range(0, i + 1, 3):
+                b = j * WIDTH
+                b0, b1 = rows[b : b + m], rows[b + WIDTH :][:m]
+                b2 = rows[b + 2 * WIDTH :][:m]
+                products(a0, a1, a2, b0, b1, b2, result[i : i + 3, j : j + 3])
+    return result[:k, :k]
+
+
+@njit(cache=True, nogil=True, fastmath=any_order)
+def squared_distance(a, b):
+    """Of two rows of float64."""
+    total = 0.0
+    for j in range(a.size):
+        total += (a[j] - b[j]) ** 2
+    return total
+
+
+@njit(cache=True, nogil=True)
+def pair_distances(flat, starts, first, second, d):
+    """Squared distances of the models first[t] and second[t], from their own differences."""
+    rows = np.empty(starts.size * WIDTH)
+    nothing = np.empty(0, flat.dtype)
+    result = np.zeros(first.size)
+    for at in range(0, d, WIDTH):
+        m = min(WIDTH, d - at)
+        differences(flat, starts, nothing, at, m, rows)
+        for t in range(first.size):
+            a, b = first[t] * WIDTH, second[t] * WIDTH
+            result[t] += squared_distance(rows[a : a + m], rows[b : b + m])
+    return result
+
+
+# signs
+
+
+@njit(cache=True, nogil=True)
+def sign(x, base):
+    """Sgn(x - base), compared instead of subtracted: nothing can overflow."""
+    return np.float32(x > base) - np.float32(x < base)
+
+
+@njit(cache=True, nogil=True, fastmath=any_order)
+def sign_tile(x, base, y):
+    """The sums of s, s * s and s * y, where s = Sgn(x - base); exact, being whole numbers."""
+    total = moved = product = np.float32(0)
+    for j in range(x.size):
+        s = sign(x[j], base[j])
+        total += s
+        moved += s * s
+        product += s * y[j]
+    return total, moved, product
+
+
+@njit(cache=True, nogil=True)
+def sign_sums(flat, starts, previous, chosen):
+    """[3, k + 1]: the sums of `sign_tile` with y = Sgn(chosen - previous), for y itself last."""
+    k = starts.size
+    y = np.empty(LONG, np.float32)
+    result = np.zeros((3, k + 1))
+    for at in range(0, chosen.size, LONG):
+        m = min(LONG, chosen.size - at)
+        base, own = previous[at : at + m], chosen[at : at + m]
+        for j in range(m):
+            y[j] = sign(own[j], base[j])
+        for i in range(k + 1):
+            x = flat[starts[i] + at : starts[i] + at + m] if i < k else own
+            total, moved, product = sign_tile(x, base, y)
+            result[0, i] += total
+            result[1, i] += moved
+            result[2, i] += product
+    return result
