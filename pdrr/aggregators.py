@@ -128,8 +128,7 @@ def krum_index(clients: Array, *, c: int, previous: Array | None = None) -> int:
     check_stack("krum", clients, previous)
     k = clients.shape[0]
     c = check_c("krum", k, c)
-    check_finite("krum", clients)
-    distances = pairwise_squared_distances(clients, previous)
+    distances = _finite_distances("krum", clients, previous)
     return int(np.argmin(krum_scores(distances, neighbours=k - c - 2)))
 
 
@@ -167,9 +166,7 @@ def bulyan(clients: Array, *, c: int, previous: Array | None = None) -> Array:
     c = check_int("bulyan", "c", c)
     if c < 0 or k < 4 * c + 3:
         raise ValueError(f"bulyan needs c >= 0 and k >= 4*c + 3, got c={c} for k={k}")
-    check_finite("bulyan", clients)
-
-    distances = pairwise_squared_distances(clients, previous)
+    distances = _finite_distances("bulyan", clients, previous)
     remaining = list(range(k))
     picked: list[int] = []
     for _ in range(k - 2 * c):
@@ -221,6 +218,14 @@ def check_c(who: str, k: int, c: int | None) -> int:
 def median_beta(k: int) -> int:
     """The beta with which a trimmed mean of k values is their median."""
     return (k - 1) // 2
+
+
+def _finite_distances(who: str, clients: Array, previous: Array | None) -> np.ndarray:
+    """Squared distances [k, k] of finite models; ValueError naming the rows that are not."""
+    distances = pairwise_squared_distances(clients, previous)
+    if np.isnan(np.diag(distances)).any():
+        check_finite(who, clients)
+    return distances
 
 
 @accelerated

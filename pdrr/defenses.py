@@ -117,8 +117,17 @@ class PDRR:
         ValueError
             If c or beta do not fit k.
         """
+        return self._detect(observed)[0]
+
+    def _detect(self, observed: Round) -> tuple[Detection, np.ndarray | None]:
+        """The detection and, for Krum, the squared distances [k, k] that it took."""
         self._check(observed.k)
-        finite = to_host(finite_rows(observed.clients))
+        distances = None
+        if self.rule == "krum":  # the distances tell which models are finite
+            distances = pairwise_squared_distances(observed.clients, observed.previous)
+            finite = ~np.isnan(np.diag(distances))
+        else:
+            finite = to_host(finite_rows(observed.clients))
         rows = np.flatnonzero(finite)
         statistic, scores = np.full(observed.k, np.nan), np.ones(observed.k)
         pre_aggregate, notes = observed.previous, []
@@ -127,17 +136,18 @@ class PDRR:
         if self._reduced(observed.k, len(rows)) is None:
             notes.append(f"{len(rows)} finite models are too few for {self.rule}: all flagged")
         else:
-            pre_aggregate, statistic[rows] = self._pre_aggregate(observed, rows)
+            pre_aggregate, statistic[rows] = self._pre_aggregate(observed, rows, distances)
             scores[rows] = suspicion(self.rule, statistic[rows])
             if not scores[rows].any():
                 notes.append("the statistic tells no two models apart: all scores are 0")
-        return Detection(
+        detection = Detection(
             statistic=like(statistic, observed.clients),
             scores=like(scores, observed.clients),
             flagged=like(scores >= self.q, observed.clients),
             pre_aggregate=pre_aggregate,
             notes=tuple(notes),
         )
+        return detection, distances
 
     def aggregate(self, observed: Round) -> tuple[Array, Detection]:
         """Detect, remove what is flagged, and aggregate the rest with the same rule.
@@ -152,10 +162,15 @@ class PDRR:
             The new global model; the previous one if too few models remain (the notes say so).
         detection : Detection
         """
-        return self.reaggregate(observed, self.detect(observed))
+        return self._reaggregate(observed, *self._detect(observed))
 
     def reaggregate(self, observed: Round, detection: Detection) -> tuple[Array, Detection]:
         """The last two steps of `aggregate`, for a detection made before: remove, re-aggregate."""
+        return self._reaggregate(observed, detection, None)
+
+    def _reaggregate(
+        self, observed: Round, detection: Detection, distances: np.ndarray | None
+    ) -> tuple[Array, Detection]:
         rows = np.flatnonzero(~to_host(detection.flagged))
         reduced = self._reduced(observed.k, len(rows))
         if reduced is None:
@@ -163,7 +178,10 @@ class PDRR:
             kept = array_namespace(observed.previous).asarray(observed.previous, copy=True)
             return kept, replace(detection, notes=(*detection.notes, note))
         if self.rule == "krum":
-            return krum_of_rows(observed, rows, **reduced), detection
+            if distances is None:
+                distances = pairwise_squared_distances(observed.clients, observed.previous)
+                check_finite(repr(self), observed.clients, rows)
+            return krum_of_rows(observed, rows, distances, **reduced), detection
         check_finite(repr(self), observed.clients, rows)
         beta = reduced.get("beta", median_beta(len(rows)))
         return middle_mean(observed.clients, beta, rows), detection
@@ -185,12 +203,15 @@ class PDRR:
             return {"beta": max(0, min(self.beta - removed, median_beta(remaining)))}
         return {}
 
-    def _pre_aggregate(self, observed: Round, rows: np.ndarray) -> tuple[Array, np.ndarray]:
+    def _pre_aggregate(
+        self, observed: Round, rows: np.ndarray, distances: np.ndarray | None
+    ) -> tuple[Array, np.ndarray]:
         """w_pag [d] of the given rows, and the statistic of each of them."""
         settings = self._reduced(observed.k, len(rows))
         assert settings is not None
         if self.rule == "krum":
-            pre_aggregate = krum_of_rows(observed, rows, **settings)
+            assert distances is not None
+            pre_aggregate = krum_of_rows(observed, rows, distances, **settings)
             return pre_aggregate, sign_correlation(observed, rows, pre_aggregate)
         beta = settings.get("beta", median_beta(len(rows)))
         pre_aggregate, trimmed, remained = count(observed, rows, beta, self.zero_change)
@@ -214,10 +235,10 @@ def suspicion(rule: str, statistic: np.ndarray) -> np.ndarray:
     return 1 - share if rule == "median" else share
 
 
-def krum_of_rows(observed: Round, rows: np.ndarray, *, c: int) -> Array:
-    """Krum among the given rows of a round."""
-    distances = pairwise_squared_distances(observed.clients, observed.previous, rows)
-    best = np.argmin(krum_scores(distances, neighbours=len(rows) - c - 2))
+def krum_of_rows(observed: Round, rows: np.ndarray, distances: np.ndarray, *, c: int) -> Array:
+    """Krum among the given rows of a round, from the squared distances [k, k] of all models."""
+    among = distances[np.ix_(rows, rows)]
+    best = np.argmin(krum_scores(among, neighbours=len(rows) - c - 2))
     return array_namespace(observed.clients).asarray(
         observed.clients[int(rows[best]), :], copy=True
     )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.arrays import Array, accelerated, array_namespace, blocks, float64, select, to_host
+from pdrr.arrays import (
+    Array,
+    accelerated,
+    array_namespace,
+    blocks,
+    finite_rows,
+    float64,
+    select,
+    to_host,
+)
 
 
 def pairwise_squared_distances(
@@ -18,8 +27,9 @@ def pairwise_squared_distances(
 
     Parameters
     ----------
-    clients : array [k, d] float32 or float64, finite
-        One flattened local model per row.
+    clients : array [k, d] float32 or float64
+        One flattened local model per row. Models with NaN or infinite values are found on the
+        way, without a pass of their own.
     previous : array [d], optional
         A point near the models; 0 by default.
     rows : int array [n], optional
@@ -27,7 +37,8 @@ def pairwise_squared_distances(
 
     Returns
     -------
-    numpy array [n, n] float64 on the host, symmetric, zero diagonal; infinite where it overflows.
+    numpy array [n, n] float64 on the host, symmetric, zero diagonal; infinite where it overflows,
+    NaN in the row and column of a model that is not finite, diagonal included.
     """
     rows = np.arange(clients.shape[0]) if rows is None else rows
     with np.errstate(over="ignore", invalid="ignore"):
@@ -44,6 +55,9 @@ def pairwise_squared_distances(
         if i.size:
             squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
     np.fill_diagonal(squared, 0)
+    if not np.isfinite(norms).all():  # a norm may also overflow
+        bad = ~to_host(finite_rows(clients))[rows]
+        squared[bad, :] = squared[:, bad] = np.nan
     return squared
 
 

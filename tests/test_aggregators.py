@@ -434,6 +434,24 @@ def test_previous_changes_the_arithmetic_of_krum_but_not_its_choice():
     assert shifted.tolist() == oracles.squared_distances(clients)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("previous", [None, np.float64([1, 2, 3])])
+def test_a_model_that_is_not_finite_has_no_distances_and_spoils_no_others(bad, previous):
+    rng = np.random.default_rng(12)
+    clients = rng.integers(-9, 10, size=(6, 3)).astype(float)
+    clients[1] = 1e200  # overflows, but is finite
+    others = np.array([0, 1, 2, 3, 5])
+    expected = pairwise_squared_distances(clients[others], previous)
+    assert np.isinf(expected[1, 0])
+    clients[4, 2] = bad
+    found = pairwise_squared_distances(clients, previous)
+    assert np.isnan(found[4]).all()
+    assert np.isnan(found[:, 4]).all()
+    assert found[np.ix_(others, others)].tolist() == expected.tolist()
+    some = pairwise_squared_distances(clients, previous, np.array([4, 0]))
+    assert np.isnan(some).tolist() == [[True, True], [True, False]]
+
+
 @pytest.mark.parametrize(
     ("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e30), (np.float64, 1e200)]
 )

@@ -439,7 +439,7 @@ def test_hardly_any_finite_model_never_poisons_the_result(rule, finite):
         assert model.tolist() == previous.tolist()
 
 
-@counting_rules
+@every_rule
 def test_a_foreign_verdict_that_leaves_a_model_with_nan_is_refused_by_row(rule):
     seen = gaussian_round(13)
     found = detect(rule, seen.clients, seen.previous)
