@@ -289,7 +289,5 @@ def kept_fraction(block: Array, beta: int, ordered: Array | None = None) -> Arra
 
 def _per_block(clients: Array, rule: Callable[[Array], Array]) -> Array:
     """Apply `rule` ([k, m] -> [m] float64) to blocks of coordinates; the result in their dtype."""
-    xp = array_namespace(clients)
-    return xp.concat(
-        [xp.astype(rule(clients[:, cols]), clients.dtype) for cols in blocks(clients.shape[1])]
-    )
+    xp, (k, d) = array_namespace(clients), clients.shape
+    return xp.concat([xp.astype(rule(clients[:, cols]), clients.dtype) for cols in blocks(d, k)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from itertools import chain
 from types import ModuleType
@@ -16,13 +16,17 @@ from typing import Any, ParamSpec, TypeVar
 
 import array_api_compat
 import numpy as np
+from tqdm import tqdm
 
 Array = Any  # an array of some array-API library; shapes stand in the docstrings
 P = ParamSpec("P")
 R = TypeVar("R")
 
 BLOCK = 16_384
-"""Coordinates handled at a time. A float64 block of 50 clients is then 6.5 MB."""
+"""Coordinates handled at a time, at most. A float64 block of 50 clients is then 6.5 MB."""
+
+VALUES = 2**20
+"""Values handled at a time, at most: with many clients, fewer coordinates."""
 
 
 def array_namespace(*arrays: Array) -> Any:
@@ -55,10 +59,19 @@ def like(x: np.ndarray, other: Array) -> Array:
     return array_namespace(other).asarray(x, device=device(other))
 
 
-def blocks(d: int) -> Iterator[slice]:
-    """Slices of at most `BLOCK` coordinates that cover range(d) in order."""
-    for start in range(0, d, BLOCK):
-        yield slice(start, min(start + BLOCK, d))
+def blocks(d: int, k: int = 1) -> Iterator[slice]:
+    """Slices that cover range(d) in order, for working on k models a bounded block at a time."""
+    step = max(1, min(BLOCK, VALUES // k))
+    starts = range(0, d, step)
+    return progress((slice(start, min(start + step, d)) for start in starts), len(starts))
+
+
+def progress(pieces: Iterable[R], total: int) -> Iterator[R]:
+    """The pieces; on a terminal, with a bar and the time left if they take over three seconds."""
+    # the bar closes also where somebody stops half-way
+    yield from tqdm(
+        pieces, total=total, desc="models", unit="block", delay=3, leave=False, disable=None
+    )
 
 
 def select(block: Array, rows: np.ndarray) -> Array:
@@ -143,7 +156,7 @@ def finite_rows(clients: Array) -> Array:
     xp = array_namespace(clients)
     k, d = clients.shape
     finite = xp.ones(k, dtype=xp.bool, device=device(clients))
-    for cols in blocks(d):
+    for cols in blocks(d, k):
         finite = finite & xp.all(xp.isfinite(clients[:, cols]), axis=1)
     return finite
 

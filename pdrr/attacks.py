@@ -207,7 +207,7 @@ class _KrumSimulation:
         self.norms, self.products = np.zeros(len(known)), np.zeros(len(known))
         self.moved = 0
         xp = array_namespace(honest.clients)
-        for cols in blocks(honest.d):
+        for cols in blocks(honest.d, honest.k):
             s = float64(direction[cols])
             x = float64(select(honest.clients[:, cols], known)) - float64(honest.previous[cols])
             self.norms += to_host(xp.sum(x * x, axis=1))
@@ -264,7 +264,7 @@ def _extremes(
     moved = 0
     full = knowledge == "full"
     direction = middle_direction(honest, beta) if full else _mean_direction(honest, attackers)
-    for cols in blocks(honest.d):
+    for cols in blocks(honest.d, honest.k):
         previous, s = float64(honest.previous[cols]), float64(direction[cols])
         x = honest.clients[:, cols]
         if full:
@@ -325,7 +325,7 @@ def _signs(honest: Round, rows: np.ndarray, rule: Callable[[Array], Array]) -> A
     """Sgn(rule(rows - w_p)) [d]; differences first, so that equal values give 0."""
     xp = array_namespace(honest.clients)
     parts = []
-    for cols in blocks(honest.d):
+    for cols in blocks(honest.d, honest.k):
         x = float64(select(honest.clients[:, cols], rows)) - float64(honest.previous[cols])
         parts.append(xp.astype(xp.sign(rule(x)), honest.clients.dtype))
     return xp.concat(parts)

@@ -91,7 +91,7 @@ def _trimmed_means(clients: Array, beta: int) -> Iterator[Array]:
     xp = array_namespace(clients)
     k, d = clients.shape
     parts = []
-    for cols in blocks(d):
+    for cols in blocks(d, k):
         ordered = sort_clients(clients[:, cols])
         # sums are taken from the middle value: if all others are equal, exactly that value is left
         edges = float64(xp.stack([ordered[j, :] for j in (beta, k // 2, k - 1 - beta)]))

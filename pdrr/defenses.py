@@ -271,7 +271,7 @@ def sign_sums(
     xp = array_namespace(observed.clients)
     n = len(rows)
     sum_x, sum_xx, sum_xy, sum_y, sum_yy = np.zeros(n), np.zeros(n), np.zeros(n), 0.0, 0.0
-    for cols in blocks(observed.d):
+    for cols in blocks(observed.d, observed.k):
         base = observed.previous[cols]
         x = signs(select(observed.clients[:, cols], rows), base)  # [n, m]
         y = signs(pre_aggregate[cols], base)  # [m]
@@ -318,7 +318,7 @@ def count(
     """
     xp = array_namespace(observed.clients)
     trimmed, remained, parts = np.zeros(len(rows)), np.zeros(len(rows)), []
-    for cols in blocks(observed.d):
+    for cols in blocks(observed.d, observed.k):
         x = select(observed.clients[:, cols], rows)
         ordered = sort_clients(x)
         part = xp.astype(trimmed_mean_of_sorted(ordered, beta), x.dtype)

@@ -271,7 +271,7 @@ def _part(table: pd.DataFrame, part: str) -> np.ndarray:
 def _changes(honest: Round, observed: Round, beta: int) -> tuple[np.ndarray, np.ndarray]:
     """How far each aggregate [d] rises without attack, and falls by it (NaN: not to be shown)."""
     rise, fall = np.empty(honest.d), np.empty(honest.d)
-    for cols in blocks(honest.d):
+    for cols in blocks(honest.d, honest.k):
         before = sort_clients(honest.clients[:, cols])
         after = sort_clients(observed.clients[:, cols])
         middle = trimmed_mean_of_sorted(before, beta)

@@ -65,7 +65,8 @@ def pairwise_squared_distances(
 def gram(clients: Array, previous: Array | None, rows: np.ndarray) -> np.ndarray:
     """Inner products [n, n] of w_i - w_p (of w_i without `previous`) of the given rows [n]."""
     total = np.zeros((len(rows), len(rows)))
-    for cols in blocks(clients.shape[1]):
+    k, d = clients.shape
+    for cols in blocks(d, k):
         x = float64(select(clients[:, cols], rows))
         if previous is not None:
             x = x - float64(previous[cols])[None, :]
@@ -80,7 +81,8 @@ def pair_distances(
     """Squared distances between the models rows[first] and rows[second], pair by pair."""
     xp = array_namespace(clients)
     total = np.zeros(len(first))
-    for cols in blocks(clients.shape[1]):
+    k, d = clients.shape
+    for cols in blocks(d, k):
         x = float64(select(clients[:, cols], rows))
         pairs = zip(first.tolist(), second.tolist(), strict=True)
         total += [float(xp.sum((x[i, :] - x[j, :]) ** 2)) for i, j in pairs]

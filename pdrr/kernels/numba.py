@@ -150,10 +150,11 @@ def _pieces(work: Callable[[int, int], Any], d: int) -> Iterator[Any]:
         pieces += [ends for ends in ((begin, whole), (whole, end)) if ends[0] < ends[1]]
     threads = min(processors(), len(pieces))
     if threads == 1:
-        yield from (work(*ends) for ends in pieces)
+        yield from pdrr.arrays.progress((work(*ends) for ends in pieces), len(pieces))
         return
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(lambda ends: work(*ends), pieces)
+        done = pool.map(lambda ends: work(*ends), pieces)
+        yield from pdrr.arrays.progress(done, len(pieces))
 
 
 def _total(work: Callable[[int, int], Any], d: int, shape: tuple[int, ...]) -> np.ndarray:
