@@ -44,7 +44,7 @@ def mean(clients: Array) -> Array:
     """
     check_stack("mean", clients)
     check_finite("mean", clients)
-    return _per_block(clients, lambda x: array_namespace(x).mean(float64(x), axis=0))
+    return row_mean(clients)
 
 
 def trimmed_mean(clients: Array, *, beta: int) -> Array:
@@ -226,6 +226,12 @@ def _finite_distances(who: str, clients: Array, previous: Array | None) -> np.nd
     if np.isnan(np.diag(distances)).any():
         check_finite(who, clients)
     return distances
+
+
+@accelerated
+def row_mean(clients: Array) -> Array:
+    """Mean [d] of a finite stack [k, d]."""
+    return _per_block(clients, lambda x: array_namespace(x).mean(float64(x), axis=0))
 
 
 @accelerated

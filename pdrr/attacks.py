@@ -13,26 +13,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from pdrr.aggregators import (
-    check_beta,
-    check_c,
-    krum_index,
-    median_beta,
-    sort_clients,
-    trimmed_mean_of_sorted,
-)
-from pdrr.arrays import (
-    Array,
-    accelerated,
-    array_namespace,
-    blocks,
-    check_finite,
-    float64,
-    like,
-    select,
-    to_host,
-)
+from pdrr.aggregators import check_beta, check_c, krum_index, median_beta
+from pdrr.arrays import Array, array_namespace, blocks, check_finite, float64, like, to_host
 from pdrr.distances import krum_scores, pairwise_squared_distances
+from pdrr.knowledge import (
+    extremes,
+    lengths,
+    mean_direction,
+    middle_direction,
+    moments,
+    row_direction,
+)
 from pdrr.types import Crafted, Round
 
 KNOWLEDGE = ("full", "partial")
@@ -96,12 +87,12 @@ def krum_attack(
     if knowledge == "full":
         check_c("krum_attack with full knowledge", k, c)
         selected = krum_index(honest.clients, c=c, previous=honest.previous)
-        direction = _signs(honest, np.array([selected]), lambda x: x[0, :])
+        direction = row_direction(honest, selected)
         known, copies = benign, [c]
     else:
         if c < 3:
             raise ValueError(f"krum_attack with partial knowledge needs c >= 3, got c={c}")
-        direction = _mean_direction(honest, attackers)
+        direction = mean_direction(honest, attackers)
         known, copies = attackers, list(range(1, c + 1))
 
     search = _KrumSimulation(honest, known, direction)
@@ -204,15 +195,8 @@ class _KrumSimulation:
 
     def __init__(self, honest: Round, known: np.ndarray, direction: Array) -> None:
         self.between = pairwise_squared_distances(honest.clients, honest.previous, known)
-        self.norms, self.products = np.zeros(len(known)), np.zeros(len(known))
-        self.moved = 0
-        xp = array_namespace(honest.clients)
-        for cols in blocks(honest.d, honest.k):
-            s = float64(direction[cols])
-            x = float64(select(honest.clients[:, cols], known)) - float64(honest.previous[cols])
-            self.norms += to_host(xp.sum(x * x, axis=1))
-            self.products += to_host(xp.sum(x * s, axis=1))
-            self.moved += int(xp.count_nonzero(s))
+        self.norms, self.products = lengths(honest, known, direction)
+        self.moved = int(array_namespace(direction).count_nonzero(direction))
 
     def bound(self, m: int) -> float:
         """The upper bound of lambda, eq. (4), with |s|_0 for d; 0 if nothing moved."""
@@ -263,22 +247,22 @@ def _extremes(
     near, far = [], []  # the ends [d] of the intervals
     moved = 0
     full = knowledge == "full"
-    direction = middle_direction(honest, beta) if full else _mean_direction(honest, attackers)
+    if full:
+        direction = middle_direction(honest, beta)
+        bottom, top = extremes(honest.clients, benign)
+    else:
+        direction = mean_direction(honest, attackers)
+        mu, sigma = moments(honest.clients, attackers)
     for cols in blocks(honest.d, honest.k):
         previous, s = float64(honest.previous[cols]), float64(direction[cols])
-        x = honest.clients[:, cols]
         if full:
-            others = float64(select(x, benign))
-            top, bottom = xp.max(others, axis=0), xp.min(others, axis=0)
-            inner = xp.where(s < 0, top, bottom)
+            inner = float64(xp.where(s < 0, top[cols], bottom[cols]))
             # outwards is away from zero or towards it, depending on the side zero lies
             away = (s < 0) == (inner > 0)
             outer = xp.where(away, b * inner, inner / b)
         else:
-            own = float64(select(x, attackers))
-            sigma = xp.std(own, axis=0)
-            inner = xp.mean(own, axis=0) - 3 * s * sigma
-            outer = inner - s * sigma
+            inner = mu[cols] - 3 * s * sigma[cols]
+            outer = inner - s * sigma[cols]
         near.append(xp.where(s == 0, previous, inner))
         far.append(xp.where(s == 0, previous, outer))
         moved += int(xp.count_nonzero(s))
@@ -307,28 +291,6 @@ def _check(
         raise ValueError(f"{who} needs knowledge 'full' or 'partial', got {knowledge!r}")
     check_finite(who, honest.clients)
     return np.flatnonzero(mask), np.flatnonzero(~mask)
-
-
-def _mean_direction(honest: Round, rows: np.ndarray) -> Array:
-    """Sgn(mean of the rows - w_p) [d]."""
-    return _signs(honest, rows, lambda x: array_namespace(x).mean(x, axis=0))
-
-
-@accelerated
-def middle_direction(honest: Round, beta: int) -> Array:
-    """Sgn(trimmed mean of all models - w_p) [d]."""
-    rows = np.arange(honest.k)
-    return _signs(honest, rows, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta))
-
-
-def _signs(honest: Round, rows: np.ndarray, rule: Callable[[Array], Array]) -> Array:
-    """Sgn(rule(rows - w_p)) [d]; differences first, so that equal values give 0."""
-    xp = array_namespace(honest.clients)
-    parts = []
-    for cols in blocks(honest.d, honest.k):
-        x = float64(select(honest.clients[:, cols], rows)) - float64(honest.previous[cols])
-        parts.append(xp.astype(xp.sign(rule(x)), honest.clients.dtype))
-    return xp.concat(parts)
 
 
 def _replace_rows(honest: Round, attackers: np.ndarray, model: Callable[[int], Array]) -> Round:

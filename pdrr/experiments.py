@@ -40,6 +40,8 @@ CODE = (  # what the numbers depend on
     "evaluation",
     "experiments",
     "federation",
+    "kernels/*",
+    "knowledge",
     "metrics",
     "models",
     "schemes",
@@ -133,8 +135,9 @@ def code_digest() -> str:
     Read once: an edit while a recording runs must not file results under code that did not make
     them. Comments, docstrings and layout do not count.
     """
-    here = Path(__file__)
-    sources = [here.with_name(f"{name}.py").read_text("utf-8") for name in CODE]
+    here = Path(__file__).parent
+    files = [path for name in CODE for path in sorted(here.glob(f"{name}.py"))]
+    sources = [path.read_text("utf-8") for path in files]
     return sha256("\n".join(map(_statements, sources)).encode()).hexdigest()
 
 

@@ -15,8 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from pdrr.arrays import kernels_for
 from pdrr.config import Settings
 from pdrr.data import FederatedDataset
 from pdrr.store import atomic
@@ -111,6 +113,7 @@ def provenance(
     """Everything somebody needs who wants the same numbers, and what they cost here."""
     values = settings.as_dict()
     values["data"]["source"] = Path(settings.data.source).name  # not where it lay on this machine
+    compiled = kernels_for(np.empty((1, 1), np.float32)) is not None
     return {
         "profile": settings.profile,
         "data": dataset.name,
@@ -121,6 +124,7 @@ def provenance(
         "versions": {
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in VERSIONS},
+            "numba": metadata.version("numba") if compiled else "not used",
         },
         "device": device(),
         "seconds": round(seconds, 2),

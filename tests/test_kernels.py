@@ -1,6 +1,8 @@
 """Compiled kernels against the plain definitions that they stand in for."""
 
+import functools
 import inspect
+import io
 import itertools
 import json
 import subprocess
@@ -23,6 +25,7 @@ from pdrr import (
     attacks,
     defenses,
     distances,
+    knowledge,
     krum,
     median,
     trimmed_mean,
@@ -38,7 +41,12 @@ PLAIN = {
     for function in (
         arrays.finite_rows,
         aggregators.middle_mean,
-        attacks.middle_direction,
+        aggregators.row_mean,
+        knowledge.extremes,
+        knowledge.lengths,
+        knowledge.mean_direction,
+        knowledge.middle_direction,
+        knowledge.moments,
         distances.gram,
         distances.pair_distances,
         defenses.count,
@@ -209,6 +217,26 @@ def test_the_direction_of_the_middle_is_the_same(case):
         same(kernels.middle_direction(seen, beta), expected)
 
 
+@given(cases())
+def test_what_attackers_know_is_the_same(case):
+    seen, rows, _ = case
+    same(kernels.row_mean(seen.clients), PLAIN["row_mean"](seen.clients))
+    s = kernels.mean_direction(seen, rows)
+    same(s, PLAIN["mean_direction"](seen, rows))
+    for name in ("extremes", "moments"):
+        found, expected = (of[name](seen.clients, rows) for of in (vars(kernels), PLAIN))
+        for one, other in zip(found, expected, strict=True):
+            same(one, other)
+    x = seen.clients[rows].astype(np.longdouble) - seen.previous
+    norms, products = kernels.lengths(seen, rows, s)
+    np.testing.assert_allclose(norms, (x * x).sum(axis=1).astype(float), rtol=1e-13)
+    bound = 1e-13 * np.abs(x).sum(axis=1).astype(float)
+    assert (np.abs(products - (x @ s.astype(np.longdouble)).astype(float)) <= bound).all()
+    expected = PLAIN["lengths"](seen, rows, s)
+    np.testing.assert_allclose(norms, expected[0], rtol=1e-12)
+    assert (np.abs(products - expected[1]) <= 10 * bound).all()
+
+
 @every_rule
 @pytest.mark.parametrize("knowledge", attacks.KNOWLEDGE)
 def test_attacks_are_the_same_with_and_without_kernels(rule, knowledge, monkeypatch):
@@ -353,6 +381,31 @@ def test_detections_are_the_same_with_and_without_kernels(rule, dtype, bad, monk
 # blocks, threads, places in memory
 
 
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kernels_switch", ["on", "off"])
+@pytest.mark.parametrize("kind", [Screen, io.StringIO])
+def test_long_work_shows_on_a_terminal_how_far_it_is(kind, kernels_switch, monkeypatch):
+    screen = kind()
+    monkeypatch.setenv("PDRR_KERNELS", kernels_switch)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(pdrr.arrays, "BLOCK", 64)
+    seen = observed(7, 1000, 0)
+    median(seen.clients)
+    assert screen.getvalue() == ""  # done at once
+    late = functools.partial(pdrr.arrays.tqdm, file=screen)
+    monkeypatch.setattr(
+        pdrr.arrays, "tqdm", lambda *args, **more: late(*args, **more | {"delay": 0})
+    )
+    median(seen.clients)
+    assert ("models: " in screen.getvalue()) == screen.isatty()
+
+
 @pytest.mark.parametrize("block", [1, 3, 64, 100, 1000])
 @pytest.mark.parametrize("processors", [1, 2, 5])
 def test_neither_blocks_nor_threads_change_the_results(block, processors, monkeypatch):
@@ -363,10 +416,15 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
             kernels.finite_rows(seen.clients),
             kernels.middle_mean(seen.clients, 2),
             kernels.middle_direction(seen, 2),
+            kernels.row_mean(seen.clients),
+            kernels.mean_direction(seen, rows),
+            *kernels.extremes(seen.clients, rows),
+            *kernels.moments(seen.clients, rows),
             *kernels.count(seen, rows, 2, False),
             kernels.gram(seen.clients, seen.previous, rows),
             kernels.pair_distances(seen.clients, rows, rows[:3], rows[4:]),
             *kernels.sign_sums(seen, rows, seen.clients[0]),
+            *kernels.lengths(seen, rows, seen.clients[0]),
         )
 
     expected = everything()
@@ -376,7 +434,7 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
     for found, again, value in zip(first, second, expected, strict=True):
         assert np.array_equal(found, again)  # bit for bit with the same blocks
         np.testing.assert_allclose(found, value, rtol=1e-12)
-    for found, value in zip(first[:4], expected[:4], strict=True):
+    for found, value in zip(first[:10], expected[:10], strict=True):
         same(found, value)
 
 

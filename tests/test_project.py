@@ -25,6 +25,7 @@ ROOMS = {  # imports go to the same or a lower number
     "kernels": 1,
     "aggregators": 2,
     "attacks": 2,
+    "knowledge": 2,
     "defenses": 2,
     "metrics": 2,
     "data": 3,

@@ -154,6 +154,15 @@ def test_provenance_names_no_place_on_this_machine(tmp_path):
     assert found["settings"] == expected
 
 
+def test_provenance_tells_whether_compiled_kernels_did_the_work(monkeypatch):
+    numba = pytest.importorskip("numba")
+    chosen = config.load("smoke", {})
+    for switch, expected in (("", numba.__version__), ("off", "not used")):
+        monkeypatch.setenv("PDRR_KERNELS", switch)
+        found = provenance(chosen, miniature.dataset(), 1947, 1.0)
+        assert found["versions"]["numba"] == expected
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
 def test_peak_memory_is_what_the_system_says_in_bytes():
     status = Path("/proc/self/status").read_text()
@@ -276,6 +285,12 @@ def test_the_code_digest_covers_what_the_numbers_come_from():
     numerical = {"arrays", "aggregators", "attacks", "defenses", "metrics", "models", "training"}
     schemes = {"baselines", "spectral", "schemes", "evaluation"}
     assert numerical | schemes | {"federation", "experiments"} <= set(experiments.CODE)
+    here = Path(experiments.__file__).parent
+    files = {
+        str(path.relative_to(here)) for name in experiments.CODE for path in here.glob(f"{name}.py")
+    }
+    assert {"knowledge.py", "kernels/numba.py", "kernels/sums.py"} <= files
+    assert len(files) >= len(experiments.CODE)
 
 
 def test_what_is_said_about_the_code_does_not_count():

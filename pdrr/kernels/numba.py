@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import pdrr.arrays
-from pdrr.kernels import sorting, sums
+from pdrr.kernels import columns, sorting, sums
 from pdrr.kernels.network import sorting_program
 from pdrr.types import Round
 
@@ -54,7 +54,7 @@ def middle_mean(clients: np.ndarray, beta: int, rows: np.ndarray | None = None) 
 
 
 def middle_direction(honest: Round, beta: int) -> np.ndarray:
-    """As `pdrr.attacks.middle_direction`."""
+    """As `pdrr.knowledge.middle_direction`."""
     flat, starts = _flat(honest.clients)
     program = sorting_program(honest.k, beta, honest.k - beta)
     previous, out = _vector(honest.previous), np.empty(honest.d, honest.clients.dtype)
@@ -126,6 +126,68 @@ def sign_sums(
     s, moved, product = _total(work, observed.d, (3, len(rows) + 1))
     # what was asked of every model was asked of w_pag too, last
     return s[:-1], moved[:-1], product[:-1], float(s[-1]), float(moved[-1])
+
+
+def row_mean(clients: np.ndarray) -> np.ndarray:
+    """As `pdrr.aggregators.row_mean`."""
+    flat, starts = _flat(clients)
+    out = np.empty(clients.shape[1], clients.dtype)
+    return _mean(flat, starts, np.empty(0, clients.dtype), out)
+
+
+def mean_direction(honest: Round, rows: np.ndarray) -> np.ndarray:
+    """As `pdrr.knowledge.mean_direction`."""
+    flat, starts = _flat(honest.clients, rows)
+    return _mean(flat, starts, _vector(honest.previous), np.empty(honest.d, honest.clients.dtype))
+
+
+def _mean(flat: np.ndarray, starts: np.ndarray, base: np.ndarray, out: np.ndarray) -> np.ndarray:
+    def work(begin: int, end: int) -> None:
+        columns.mean(flat, starts + begin, base[begin:end], out[begin:end])
+
+    for _ in _pieces(work, len(out)):
+        pass
+    return out
+
+
+def extremes(clients: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `pdrr.knowledge.extremes`."""
+    flat, starts = _flat(clients, rows)
+    low, high = np.empty((2, clients.shape[1]), clients.dtype)
+
+    def work(begin: int, end: int) -> None:
+        columns.extremes(flat, starts + begin, low[begin:end], high[begin:end])
+
+    for _ in _pieces(work, len(low)):
+        pass
+    return low, high
+
+
+def moments(clients: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `pdrr.knowledge.moments`."""
+    flat, starts = _flat(clients, rows)
+    mu, sigma = np.empty((2, clients.shape[1]))
+
+    def work(begin: int, end: int) -> None:
+        columns.moments(flat, starts + begin, mu[begin:end], sigma[begin:end])
+
+    for _ in _pieces(work, len(mu)):
+        pass
+    return mu, sigma
+
+
+def lengths(
+    honest: Round, rows: np.ndarray, direction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `pdrr.knowledge.lengths`."""
+    flat, starts = _flat(honest.clients, rows)
+    previous, s = _vector(honest.previous), _vector(direction)
+
+    def work(begin: int, end: int) -> Any:
+        return columns.lengths(flat, starts + begin, previous[begin:end], s[begin:end])
+
+    norms, products = _total(work, honest.d, (2, len(rows)))
+    return norms, products
 
 
 # pieces and threads
