@@ -174,17 +174,7 @@ def bulyan(clients: Array, *, c: int, previous: Array | None = None) -> Array:
         scores = krum_scores(among, neighbours=max(1, len(remaining) - c - 2))
         picked.append(remaining.pop(int(np.argmin(scores))))
 
-    theta, gamma = k - 2 * c, k - 4 * c
-    picked.sort()
-
-    def closest_to_median(x: Array) -> Array:
-        xp = array_namespace(x)
-        x = float64(sort_clients(select(x, np.array(picked))))  # [theta, m]
-        middle = trimmed_mean_of_sorted(x, median_beta(theta))
-        order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
-        return xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
-
-    return _per_block(clients, closest_to_median)
+    return closest_to_median(clients, np.sort(picked), k - 4 * c)
 
 
 AGGREGATORS: dict[str, Callable[..., Array]] = {
@@ -226,6 +216,24 @@ def _finite_distances(who: str, clients: Array, previous: Array | None) -> np.nd
     if np.isnan(np.diag(distances)).any():
         check_finite(who, clients)
     return distances
+
+
+@accelerated
+def closest_to_median(clients: Array, rows: np.ndarray, gamma: int) -> Array:
+    """Mean [d] of the `gamma` values closest to the median of the given rows of a finite stack.
+
+    They lie side by side in sorted order: those farthest away fall off at either end, and of two
+    equally far the larger one.
+    """
+
+    def rule(x: Array) -> Array:
+        xp = array_namespace(x)
+        x = float64(sort_clients(select(x, rows)))  # [theta, m]
+        middle = trimmed_mean_of_sorted(x, median_beta(len(rows)))
+        order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
+        return xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
+
+    return _per_block(clients, rule)
 
 
 @accelerated

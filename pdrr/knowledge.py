@@ -68,7 +68,7 @@ def moments(clients: Array, rows: np.ndarray) -> tuple[Array, Array]:
 
 @accelerated
 def lengths(honest: Round, rows: np.ndarray, direction: Array) -> tuple[np.ndarray, np.ndarray]:
-    """|w_i - w_p|^2 and (w_i - w_p).s, each [n] float64, of the given rows and a direction s [d]."""
+    """|w_i - w_p|^2 and (w_i - w_p).s of the rows, each [n] float64, for a direction s [d]."""
     xp = array_namespace(honest.clients)
     norms, products = np.zeros(len(rows)), np.zeros(len(rows))
     for cols in blocks(honest.d, honest.k):

@@ -40,6 +40,7 @@ PLAIN = {
     function.__name__: function.__wrapped__
     for function in (
         arrays.finite_rows,
+        aggregators.closest_to_median,
         aggregators.middle_mean,
         aggregators.row_mean,
         knowledge.extremes,
@@ -197,6 +198,18 @@ def test_the_mean_of_the_middle_is_the_same_bit_for_bit(case):
     same(kernels.middle_mean(seen.clients, beta, rows), expected)
     if len(rows) == seen.k:
         same(kernels.middle_mean(seen.clients, beta), expected)
+
+
+@given(cases(), st.data())
+def test_the_mean_of_the_closest_to_the_median_is_the_same(case, data):
+    seen, rows, _ = case
+    gamma = data.draw(st.integers(1, len(rows)))
+    found = kernels.closest_to_median(seen.clients, rows, gamma)
+    expected = PLAIN["closest_to_median"](seen.clients, rows, gamma)
+    assert found.dtype == expected.dtype
+    # the values are added in another order
+    scale = np.finfo(found.dtype).eps * np.abs(seen.clients).max()
+    assert (np.abs(found - expected) <= 2 * scale).all()
 
 
 def test_a_single_coordinate_works():
@@ -416,6 +429,7 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
             kernels.finite_rows(seen.clients),
             kernels.middle_mean(seen.clients, 2),
             kernels.middle_direction(seen, 2),
+            kernels.closest_to_median(seen.clients, rows, 3),
             kernels.row_mean(seen.clients),
             kernels.mean_direction(seen, rows),
             *kernels.extremes(seen.clients, rows),
@@ -434,7 +448,7 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
     for found, again, value in zip(first, second, expected, strict=True):
         assert np.array_equal(found, again)  # bit for bit with the same blocks
         np.testing.assert_allclose(found, value, rtol=1e-12)
-    for found, value in zip(first[:10], expected[:10], strict=True):
+    for found, value in zip(first[:11], expected[:11], strict=True):
         same(found, value)
 
 

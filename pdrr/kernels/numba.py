@@ -53,6 +53,21 @@ def middle_mean(clients: np.ndarray, beta: int, rows: np.ndarray | None = None) 
     return out
 
 
+def closest_to_median(clients: np.ndarray, rows: np.ndarray, gamma: int) -> np.ndarray:
+    """As `pdrr.aggregators.closest_to_median`."""
+    flat, starts = _flat(clients, rows)
+    program = sorting_program(len(rows), 0, len(rows))
+    out = np.empty(clients.shape[1], clients.dtype)
+
+    def work(begin: int, end: int) -> None:
+        piece = _whole_tiles(flat, starts, begin, end)
+        sorting.closest_to_median(*piece, *program, gamma, out[begin:end])
+
+    for _ in _pieces(work, len(out)):
+        pass
+    return out
+
+
 def middle_direction(honest: Round, beta: int) -> np.ndarray:
     """As `pdrr.knowledge.middle_direction`."""
     flat, starts = _flat(honest.clients)

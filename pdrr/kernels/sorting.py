@@ -111,6 +111,30 @@ def middle_mean(flat, starts, program, ranks, out):
 
 
 @njit(cache=True, nogil=True)
+def closest_to_median(flat, starts, program, ranks, gamma, out):
+    """Mean of the `gamma` values closest to the median into `out` [d]; `ranks` are all of them."""
+    k = starts.size
+    buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
+    for at in range(0, out.size, WIDTH):
+        sort_tile(flat, starts, at, program, buffers)
+        lower, upper = ranks[(k - 1) // 2] * WIDTH, ranks[k // 2] * WIDTH
+        for j in range(min(WIDTH, out.size - at)):
+            middle = (np.float64(buffers[lower + j]) + np.float64(buffers[upper + j])) / 2
+            first, last = 0, k - 1
+            while last - first >= gamma:  # the farther end falls off; of equally far ones the last
+                below = middle - buffers[ranks[first] * WIDTH + j]
+                above = buffers[ranks[last] * WIDTH + j] - middle
+                if below > above:
+                    first += 1
+                else:
+                    last -= 1
+            total = 0.0
+            for rank in ranks[first : last + 1]:
+                total += buffers[rank * WIDTH + j]
+            out[at + j] = total / gamma
+
+
+@njit(cache=True, nogil=True)
 def middle_direction(flat, starts, previous, program, ranks, out):
     """Signs of the mean of the middle differences to `previous` [d], as numbers, into `out` [d].
 
