@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from pdrr.kernels.sums import any_order, fetch
+
 WIDTH = 1024
 """Coordinates in a tile."""
 
@@ -30,6 +32,7 @@ def mean(flat, starts, base, out):
     total = np.empty(WIDTH)
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
+        fetch(flat, starts, at, out.size, total)
         total[:] = 0.0
         for start in starts:
             add_differences(flat[start + at : start + at + m], base[at : at + m], total[:m])
@@ -53,6 +56,7 @@ def moments(flat, starts, mu, sigma):
     for at in range(0, mu.size, WIDTH):
         m = min(WIDTH, mu.size - at)
         average, spread = mu[at : at + m], sigma[at : at + m]
+        fetch(flat, starts, at, mu.size, average)
         average[:] = 0.0
         spread[:] = 0.0
         for start in starts:
@@ -78,15 +82,12 @@ def extremes(flat, starts, low, high):
     """Smallest and largest value of the models into `low` [d] and `high` [d]."""
     for at in range(0, low.size, WIDTH):
         m = min(WIDTH, low.size - at)
+        fetch(flat, starts, at, low.size, low[at:])
         first = flat[starts[0] + at : starts[0] + at + m]
         low[at : at + m] = first
         high[at : at + m] = first
         for start in starts[1:]:
             widen(flat[start + at : start + at + m], low[at : at + m], high[at : at + m])
-
-
-# sums of float64 terms may be added in any order, which vector instructions need
-any_order = {"reassoc", "contract", "nsz"}
 
 
 @njit(cache=True, nogil=True, fastmath=any_order)
@@ -103,10 +104,11 @@ def square_and_product(x, base, s):
 @njit(cache=True, nogil=True)
 def lengths(flat, starts, previous, direction):
     """[2, k]: squared lengths of the differences to `previous` [d], products with `direction`."""
-    result = np.zeros((2, starts.size))
+    result, sink = np.zeros((2, starts.size)), np.empty(1)
     for at in range(0, previous.size, WIDTH):
         m = min(WIDTH, previous.size - at)
         base, s = previous[at : at + m], direction[at : at + m]
+        fetch(flat, starts, at, previous.size, sink)
         for i in range(starts.size):
             x = flat[starts[i] + at : starts[i] + at + m]
             square, product = square_and_product(x, base, s)

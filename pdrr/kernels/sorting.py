@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from pdrr.kernels.network import GROUP
+from pdrr.kernels.sums import fetch
 
 WIDTH = 256
 """Coordinates in a tile. With more, rows of a tile would share lines of the first cache."""
@@ -106,6 +107,7 @@ def middle_mean(flat, starts, program, ranks, out):
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
     total = np.empty(WIDTH)
     for at in range(0, out.size, WIDTH):
+        fetch(flat, starts, at, out.size, buffers)
         sort_tile(flat, starts, at, program, buffers)
         mean_tile(ranks, buffers, total, out[at : at + WIDTH])
 
@@ -116,6 +118,7 @@ def closest_to_median(flat, starts, program, ranks, gamma, out):
     k = starts.size
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     for at in range(0, out.size, WIDTH):
+        fetch(flat, starts, at, out.size, buffers)
         sort_tile(flat, starts, at, program, buffers)
         lower, upper = ranks[(k - 1) // 2] * WIDTH, ranks[k // 2] * WIDTH
         for j in range(min(WIDTH, out.size - at)):
@@ -143,6 +146,7 @@ def middle_direction(flat, starts, previous, program, ranks, out):
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
     total = np.empty(WIDTH)
     for at in range(0, out.size, WIDTH):
+        fetch(flat, starts, at, out.size, buffers)
         p = previous[at : at + WIDTH]
         sort_tile(flat, starts, at, program, buffers)
         total[:] = 0.0
@@ -220,6 +224,7 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
     result = np.zeros((2, k))
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
+        fetch(flat, starts, at, out.size, buffers)
         sort_tile(flat, starts, at, program, buffers)
         mean_tile(kept_ranks, buffers, total, out[at : at + m])
         low = buffers[kept_ranks[0] * WIDTH :][:m]

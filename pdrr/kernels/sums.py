@@ -13,7 +13,13 @@ WIDTH = 512
 """Coordinates in a tile of differences, which stays in the cache of one processor."""
 
 LONG = 8192
-"""Coordinates in a tile where each value is read once: memory likes long runs."""
+"""Coordinates of a model that are read in one run: memory answers that twice as fast."""
+
+FETCHED = 2**19
+"""Values that are fetched at a time, at most: they have to wait in a cache until they are used."""
+
+LINE = 16
+"""Values of a model in a line of the cache, or in two."""
 
 # sums of float64 terms may be added in any order, which vector instructions need
 any_order = {"reassoc", "contract", "nsz"}
@@ -32,6 +38,24 @@ def finite(flat, starts, d):
                 bad += not np.isfinite(x[j])
             result[i] &= bad == 0
     return result
+
+
+@njit(cache=True, nogil=True)
+def fetch(flat, starts, at, d, sink):
+    """Read the next run of each model, so that the tiles in it, from `at` on, come from a cache.
+
+    Something has to depend on the values, or the compiler leaves the loop out: their sum goes to
+    sink[0], where the caller writes something else afterwards.
+    """
+    run = min(LONG, FETCHED // starts.size // 1024 * 1024)
+    if run < 2048 or at % run:
+        return
+    total = np.float32(0)
+    for start in starts:
+        x = flat[start + at : start + min(at + run, d)]
+        for j in range(0, x.size, LINE):
+            total += np.float32(x[j])
+    sink[0] = total
 
 
 # distances
@@ -89,6 +113,7 @@ def gram(flat, starts, base, d):
     result = np.zeros((padded, padded))
     for at in range(0, d, WIDTH):
         m = min(WIDTH, d - at)
+        fetch(flat, starts, at, d, rows)
         differences(flat, starts, base, at, m, rows)
         for i in range(0, padded, 3):
             a = i * WIDTH
@@ -150,10 +175,11 @@ def sign_tile(x, base, y):
 def sign_sums(flat, starts, previous, chosen):
     """[3, k + 1]: the sums of `sign_tile` with y = Sgn(chosen - previous), for y itself last."""
     k = starts.size
-    y = np.empty(LONG, np.float32)
+    y = np.empty(WIDTH, np.float32)
     result = np.zeros((3, k + 1))
-    for at in range(0, chosen.size, LONG):
-        m = min(LONG, chosen.size - at)
+    for at in range(0, chosen.size, WIDTH):
+        m = min(WIDTH, chosen.size - at)
+        fetch(flat, starts, at, chosen.size, y)
         base, own = previous[at : at + m], chosen[at : at + m]
         for j in range(m):
             y[j] = sign(own[j], base[j])
