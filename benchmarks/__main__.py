@@ -16,8 +16,8 @@ from benchmarks.runner import Plan, Run
 from pdrr import performance
 from pdrr.arrays import kernels_for
 
-USUAL = Plan(k=(50, 10, 200), d=(10_000, 100_000, 1_000_000, 6_603_710), repeat=5, budget=420)
-QUICK = Plan(k=(50, 10), d=(10_000, 100_000), repeat=3, budget=45)
+USUAL = Plan(k=(10, 50, 200), d=(10_000, 100_000, 1_000_000, 6_603_710), repeat=5, budget=420)
+QUICK = Plan(k=(10, 50), d=(10_000, 100_000), repeat=3, budget=45)
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -29,7 +29,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="a small table in under a minute")
     parser.add_argument("--record", action="store_true", help="write to book/records/bench")
-    parser.add_argument("--k", type=int, nargs="+", help="numbers of models (50 10 200)")
+    parser.add_argument("--k", type=int, nargs="+", help="numbers of models (10 50 200)")
     parser.add_argument("--d", type=int, nargs="+", help="coordinates (10000 ... 6603710)")
     parser.add_argument("--repeat", type=int, help="counted runs of each case (5)")
     parser.add_argument("--budget", type=float, help="seconds for the whole run (420)")

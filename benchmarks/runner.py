@@ -26,7 +26,7 @@ from pdrr.performance import COLUMNS, STEM
 from pdrr.records import Records, commit, device
 
 UNFINISHED = "unfinished"  # stem of the table while the run goes on
-LARGEST_CASE = 1 / 40  # of the whole budget, for one case with its warm-up and repeats
+LARGEST_CASE = 1 / 60  # of the whole budget, for one case with its warm-up and repeats
 TRIAL = 10_000  # coordinates that tell what a larger case will take, if no smaller one was run
 VERSIONS = ("pdrr", "numpy", "numba", "scipy", "flwr", "byzfl", "torch", "cupy-cuda12x")
 
@@ -134,7 +134,8 @@ class Run:
         return Records(table, pd.DataFrame(self.sizes), self._provenance())
 
     def _pairs(self) -> list[tuple[int, int]]:
-        return [(k, d) for k in self.plan.k for d in sorted(self.plan.d)]
+        """All sizes, the smallest stack first: they tell what the larger ones will take."""
+        return sorted(((k, d) for k in self.plan.k for d in self.plan.d), key=math.prod)
 
     def _weight(self, k: int, d: int) -> int:
         """How long a case takes beside the others, for the time left."""
@@ -183,7 +184,7 @@ class Run:
                 self.known[key] = Known(math.inf, 0, TRIAL, str(stopped))
         if key not in self.known:
             return ""
-        available = 0.8 * (self.free() or math.inf)
+        available = math.inf if one.gpu else 0.8 * (self.free() or math.inf)
         return self.known[key].refusal(self.plan, d, problem.clients.nbytes, available)
 
     @property

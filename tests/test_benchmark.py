@@ -200,7 +200,7 @@ def test_kernels_stay_as_they_were(monkeypatch):
 
 def test_a_larger_case_is_estimated_by_proportion():
     known = Known(seconds=2.0, extra=3 * MB, d=100)
-    usual = plan(budget=400)  # 10 s a case
+    usual = plan(budget=600)  # 10 s a case
     assert known.refusal(usual, 400, stack=0, available=100 * MB) == ""
     assert known.refusal(usual, 1000, 0, 100 * MB) == "about 20 s a run, allowed 10 s"
     words = known.refusal(usual, 400, 2**30, available=10 * MB)
@@ -211,7 +211,7 @@ def test_a_larger_case_is_estimated_by_proportion():
 
 def test_what_would_take_too_long_is_skipped_and_listed(tmp_path):
     slow = one("mean", "slow", lambda p: time.sleep(p.clients.shape[1] * 1e-4))
-    found = table_of(tmp_path, [UNIT, slow], d=(1000, 100_000), budget=40)
+    found = table_of(tmp_path, [UNIT, slow], d=(1000, 100_000), budget=60)
     assert row_of(found, "slow", d=1000)["median_s"] > 0.1
     assert row_of(found, "slow", d=100_000)["note"] == "skipped: about 10 s a run, allowed 1 s"
     shown = performance.skipped_table(found).data
@@ -225,7 +225,7 @@ def test_what_would_take_too_long_is_skipped_and_listed(tmp_path):
 
 def test_a_size_never_run_before_is_tried_on_few_coordinates_first(tmp_path):
     slow = one("mean", "slow", lambda p: time.sleep(p.clients.shape[1] * 1e-5))
-    found = table_of(tmp_path, [UNIT, slow], d=(200_000,), budget=40)
+    found = table_of(tmp_path, [UNIT, slow], d=(200_000,), budget=60)
     assert row_of(found, "slow")["note"] == "skipped: about 2 s a run, allowed 1 s"
 
 
