@@ -82,7 +82,7 @@ def main() -> None:
     from benchmarks.cases import Problem, implementations
 
     few = Problem.make(k=10, d=1000)
-    seconds: dict[str, tuple[float, float]] = {}
+    seconds: dict[str, tuple[float, ...]] = {}
     for one in implementations():
         if one.name == "pdrr" and not one.rule.startswith("attack"):
             work, times = one.prepare(few), []
@@ -90,7 +90,8 @@ def main() -> None:
                 started = time.perf_counter()
                 work()
                 times.append(time.perf_counter() - started)
-            seconds[one.rule] = (times[0], times[1])
+            seconds[one.rule] = tuple(times)
+    seconds["all together"] = tuple(map(sum, zip(*seconds.values(), strict=True)))
     print(json.dumps(seconds))
 
 
