@@ -160,7 +160,7 @@ class Run:
                     if one.rule == "pass":
                         unit = row["median_s"]
                         self.sizes.append(self._unit(k, d, unit))
-                    self.known[key] = Known(row["median_s"], row["extra_mb"] * 2**20, d)
+                    self.known[key] = Known(row["low_s"], row["extra_mb"] * 2**20, d)
                     yield row
                     continue
                 except measure.StoppedError as stopped:
@@ -179,7 +179,7 @@ class Run:
             few = problem.few(d=TRIAL)
             try:
                 tried = measure.alone(lambda: self._work(one, few, {}), self._limit)
-                self.known[key] = Known(statistics.median(tried.seconds), tried.extra, TRIAL)
+                self.known[key] = Known(min(tried.seconds), tried.extra, TRIAL)
             except measure.StoppedError as stopped:
                 self.known[key] = Known(math.inf, 0, TRIAL, str(stopped))
         if key not in self.known:

@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
@@ -25,10 +26,8 @@ from pdrr.tables import styled
 
 STEM, STAGES_STEM = "bench", "stages"
 OWN, RECORDED = Path("build/bench"), kept.RECORDED / "bench"
-COLUMNS = [
-    *("implementation", "rule", "k", "d", "median_s", "low_s", "high_s", "repeats"),
-    *("passes", "extra_mb", "agrees", "note"),
-]
+COLUMNS = ["implementation", "rule", "k", "d", "median_s", "low_s", "high_s", "repeats"]
+COLUMNS += ["passes", "extra_mb", "agrees", "note"]
 STAGES = ["part", "stage", "variant", "median_s", "low_s", "high_s", "repeats", "note"]
 RULES = {  # in the order of the panels; empty ones stand aside
     "krum": "Krum",
@@ -42,10 +41,10 @@ RULES = {  # in the order of the panels; empty ones stand aside
     "attack on krum": "attack on Krum",
     "attack on trimmed_mean": "attack on the trimmed mean",
 }
+UNCACHED = 128  # MB
 PANELS = 8  # the rest is in the tables
-INK, GREY, RUST, PINK, SKY, SAND = (
-    *("#1b1f24", "#8a8a8a", "#d55e00", "#cc78bc", "#2a8fd0", "#a8743f"),
-)
+INK, GREY, RUST = "#1b1f24", "#8a8a8a", "#d55e00"
+PINK, SKY, SAND = "#cc78bc", "#2a8fd0", "#a8743f"
 LOOK: dict[str, dict[str, Any]] = {  # told apart by mark and line as well as by colour
     "pdrr": {"color": INK, "marker": "o", "lw": 2.2},
     "pdrr, plain": {"color": INK, "marker": "o", "ls": "--", "mfc": "white"},
@@ -76,8 +75,8 @@ def available() -> dict[str, Records]:
 
 def caption(parts: Mapping[str, Records]) -> str:
     """Which runs there are, on which machines; the first is the one that is drawn."""
-    form = "{}: {device}, {threads} threads, kernels {kernels}, {date}"
-    return "\n".join(form.format(name, **found.provenance) for name, found in parts.items())
+    line = "{}: {device}, {threads} threads, kernels {kernels}, {date}".format
+    return "\n".join(line(name, **found.provenance) for name, found in parts.items())
 
 
 def nearest(records: Records, k: int, d: int) -> tuple[int, int]:
@@ -93,10 +92,12 @@ def nearest(records: Records, k: int, d: int) -> tuple[int, int]:
 def floor(records: Records, k: Any, d: Any) -> Any:
     """Seconds in which the memory can hand over a stack [k, d] float32: bytes by bandwidth.
 
-    The bandwidth is that of the pass over the largest stack that was measured.
+    The bandwidth is that of the fastest pass over a stack that no cache holds, or, if none was
+    measured, over the largest one.
     """
-    largest = records.runs.sort_values("stack_mb").iloc[-1]
-    return 4 * k * d / (largest["pass_gb_s"] * 1e9)
+    sizes = records.runs
+    large = sizes[sizes["stack_mb"] >= min(UNCACHED, sizes["stack_mb"].max())]
+    return 4 * k * d / (large["pass_gb_s"].max() * 1e9)
 
 
 # figures
@@ -136,7 +137,8 @@ def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
         ax.set_xlabel("passes over the models (log scale)")
         ax.set_title(f"k = {k}, d = {d:,}: one pass takes {_seconds(unit)}")
         ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
-        _legend(figure, table, "one pass, X.sum(0)", {"ls": ""})
+        handles = [*_handles(table, ls=""), Line2D([], [], **FLOOR, label="one pass, X.sum(0)")]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -165,7 +167,7 @@ def bandwidth(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
         ax.set_xlabel("GB of the stack per second (log scale)")
         ax.set_title(f"k = {k}, d = {d:,}")
         ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
-        _legend(figure, table, "", {"ls": ""})
+        figure.legend(handles=_handles(table, ls=""), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -175,8 +177,7 @@ def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> 
     rules = [rule for rule in list(RULES)[:PANELS] if (table["rule"] == rule).any()]
     if not rules:
         raise ValueError(f"the benchmark's table has no rule with {dict(fixed)}")
-    columns = min(3, len(rules))
-    lines = -(-(len(rules) + 1) // columns)
+    columns, lines = min(3, len(rules)), -(-(len(rules) + 1) // min(3, len(rules)))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 1 + 2.4 * lines), layout="constrained")
         axes: Any = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
@@ -186,12 +187,15 @@ def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> 
             ends = np.array([table[x].min(), table[x].max()])
             ax.plot(ends, floor(records, **{**fixed, x: ends}), **FLOOR)
             ax.set_title(RULES[rule])
+            sizes = sorted(table[x].unique())
+            ax.set_xticks(sizes, [EngFormatter()(float(f"{size:.2g}")) for size in sizes])
+            ax.minorticks_off()
         for ax in axes[len(rules) :]:
             ax.axis("off")
         figure.supxlabel(f"{xlabel} (log scale)", fontsize="medium")
         figure.supylabel("seconds (log scale)", fontsize="medium")
-        what, value = next(iter(fixed.items()))
-        figure.suptitle(f"{what} = {value:,}, float32", fontsize="medium")
+        size = ", ".join(f"{name} = {value:,}" for name, value in fixed.items())
+        figure.suptitle(f"{size}, float32", fontsize="medium")
         handles = [*_handles(table), Line2D([], [], **FLOOR, label="memory floor")]
         axes[-1].legend(handles=handles, loc="center", fontsize="small")
     return figure
@@ -222,13 +226,6 @@ def _handles(table: pd.DataFrame, **more: Any) -> list[Line2D]:
     ]
 
 
-def _legend(figure: Figure, table: pd.DataFrame, unit: str, more: Mapping[str, Any]) -> None:
-    handles = _handles(table, **more)
-    if unit:
-        handles.append(Line2D([], [], **FLOOR, label=unit))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
-
-
 # tables
 
 
@@ -250,10 +247,12 @@ def times_table(parts: Mapping[str, Records], k: int = 50, d: int = 1_000_000) -
             cells[name, "passes"] = _digits(row["passes"])
             cells[name, "extra MB"] = f"{row['extra_mb']:,.0f}"
             if records is first:
-                cells["results", "agree"], cells["results", "note"] = row["agrees"], row["note"]
+                cells["results", "agree"] = row["agrees"] or "–"
+                cells["results", "note"] = row["note"]
     index = [f"{RULES.get(rule, 'one pass')}: {name}" for rule, name in rows]
     table = pd.DataFrame(list(rows.values()), index).fillna("–")
-    columns: Any = list(table)
+    columns: Any = sorted(table, key=lambda column: "results" in column)
+    table = table[columns]
     table.columns = pd.MultiIndex.from_tuples(columns)
     return styled(table, "schemes").set_caption(
         f"{'; '.join(sizes)}. Median of the counted runs, below it the fastest and the slowest."

@@ -2,7 +2,9 @@
 
 import os
 import re
+import sys
 import time
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -266,6 +268,54 @@ def test_a_killed_run_leaves_its_rows_and_the_former_table(tmp_path, monkeypatch
     pd.testing.assert_frame_equal(performance.load(tmp_path).table, former)
 
 
+class Pool:
+    """A memory pool that grows by 8 MB whenever somebody asks."""
+
+    def __init__(self):
+        self.held = 0
+
+    def free_all_blocks(self):
+        self.held = 0
+
+    def total_bytes(self):
+        self.held += 8 * MB
+        return self.held
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """A stand-in for CuPy that lies on the host, with a device count to be set."""
+    module = ModuleType("cupy")
+    pool, waited = Pool(), []
+    module.asarray, module.ones, module.empty_like = np.asarray, np.ones, np.empty_like
+    module.get_default_memory_pool = lambda: pool
+    stream = SimpleNamespace(synchronize=lambda: waited.append(1))
+    runtime = SimpleNamespace(getDeviceCount=lambda: module.count, CUDARuntimeError=OSError)
+    module.cuda = SimpleNamespace(get_current_stream=lambda: stream, runtime=runtime)
+    module.count, module.waited = 1, waited
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setattr(measure, "alone", lambda job, *_, **__: job())
+    return module
+
+
+def test_a_device_is_waited_for_and_its_pool_is_the_memory(cupy, tmp_path):
+    ours = next(x for x in implementations() if (x.rule, x.name) == ("mean", "pdrr on GPU"))
+    found = table_of(tmp_path, [UNIT, OURS, ours], repeat=2)
+    row = row_of(found, "pdrr on GPU")
+    assert (row["agrees"], row["repeats"]) == ("yes", 2)
+    assert row["extra_mb"] == pytest.approx(8, abs=0.01)
+    assert len(cupy.waited) == 4 + 2 * 3  # four copies; before and after three runs
+    assert set(found.provenance["copy_gb_s"]) == {"host", "GPU"}
+
+
+def test_without_a_device_a_line_says_so(cupy, tmp_path):
+    cupy.count = 0
+    gpu = [x for x in implementations() if x.gpu]
+    found = table_of(tmp_path, [UNIT, *gpu])
+    assert found.provenance["missing"] == ["no CUDA device"]
+    assert len(found.table) == 1
+
+
 # the command
 
 
@@ -385,11 +435,14 @@ def test_the_nearest_size_is_shown():
         performance.nearest(Records(made().table[-1:], made().runs, {}), 50, 1000)
 
 
-def test_the_floor_is_bytes_by_the_bandwidth_of_the_largest_pass():
+def test_the_floor_is_bytes_by_the_bandwidth_of_a_pass_that_no_cache_helps():
     records = made()
     records.runs.loc[0, "pass_gb_s"] = 1e6  # the smallest stack lies in a cache
     assert performance.floor(records, 50, 100_000) == pytest.approx(50 * 100_000 * 1e-8)
     assert performance.floor(records, 10, 1000) == pytest.approx(10 * 1000 * 1e-8)
+    records.runs["stack_mb"] = [1.0, 200.0, 500.0, 900.0]
+    records.runs["pass_gb_s"] = [100.0, 20.0, 10.0, 8.0]
+    assert performance.floor(records, 10, 1000) == pytest.approx(4 * 10 * 1000 / 20e9)
 
 
 @pytest.mark.parametrize("x", ["d", "k"])
