@@ -16,7 +16,7 @@ from benchmarks.runner import Plan, Run
 from pdrr import performance
 from pdrr.arrays import kernels_for
 
-USUAL = Plan(k=(10, 50, 200), d=(10_000, 100_000, 1_000_000, 6_603_710), repeat=5, budget=420)
+USUAL = Plan(k=(10, 50, 200), d=(10_000, 100_000, 1_000_000, 6_603_710), repeat=5, budget=400)
 QUICK = Plan(k=(10, 50), d=(10_000, 100_000), repeat=3, budget=45)
 
 
@@ -32,7 +32,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--k", type=int, nargs="+", help="numbers of models (10 50 200)")
     parser.add_argument("--d", type=int, nargs="+", help="coordinates (10000 ... 6603710)")
     parser.add_argument("--repeat", type=int, help="counted runs of each case (5)")
-    parser.add_argument("--budget", type=float, help="seconds for the whole run (420)")
+    parser.add_argument("--budget", type=float, help="seconds for the whole run (400)")
     parser.add_argument(
         "--only", nargs="+", default=(), help="words of rules or implementations: krum numpy"
     )
