@@ -56,8 +56,8 @@ format: $(READY) ## format the sources
 check: $(READY) ## recorded results against the paper's claims, and whether ours can be had again
 	@$(RUN) check --profile $(if $(filter file,$(origin PROFILE)),smoke,$(PROFILE)) --data $(DATA) $(ARGS)
 
-bench: $(READY) ## time the aggregators and PDRR beside one pass over the models
-	.venv/bin/python benchmarks/passes.py $(ARGS)
+bench: $(READY) ## time the aggregators, PDRR and their peers: ARGS=--quick, --help
+	.venv/bin/python -m benchmarks $(ARGS)
 
 record: $(READY) ## run the recorded experiments: make record PROFILE=paper DATA=path
 	$(RUN) record --profile $(PROFILE) --data $(DATA) $(ARGS)
@@ -114,6 +114,8 @@ CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) $(wildcard $(DATA)) build/pages/.data-$(subst /,_,$(DATA))
 	@echo "$* ..."
 	@$(RUN) page $* $@ --profile $(PROFILE) --data $(DATA)
+
+build/pages/$(PROFILE)/performance.ipynb: $(wildcard build/bench/*)
 
 # another DATA makes the pages out of date
 build/pages/.data-$(subst /,_,$(DATA)):

@@ -86,7 +86,7 @@ def recomputed(root: Path) -> list[Outcome]:
     ValueError
         If there are no records, or one is damaged.
     """
-    paths = sorted(root.glob("*/*.json"))
+    paths = sorted(path for name in config.PROFILES for path in (root / name).glob("*.json"))
     if not paths:
         raise ValueError(f"no records in {root}")
     with tqdm(paths, unit="record", desc="from the scores", disable=None, leave=False) as bar:

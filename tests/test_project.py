@@ -54,6 +54,7 @@ ROOMS = {  # imports go to the same or a lower number
     "verdicts": 5,
     "regenerate": 5,
     "notebooks": 5,
+    "performance": 5,
     "cli": 5,
     "__main__": 5,
 }
@@ -145,10 +146,13 @@ def test_only_arrays_knows_the_array_libraries(module):
     assert not used or module == PACKAGE / "arrays.py" or "kernels" in module.parts
 
 
+DRAW = ("figures", "diagrams", "performance")
+
+
 def test_only_figures_and_diagrams_draw(module):
     drawing = {"matplotlib", "seaborn"} & {name.split(".")[0] for name in imports(module)}
-    assert not drawing or module.stem in ("figures", "diagrams")
-    if module.stem not in ("figures", "diagrams"):
+    assert not drawing or module.stem in DRAW
+    if module.stem not in DRAW:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))
 
 

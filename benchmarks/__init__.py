@@ -1,0 +1,1 @@
+"""What the aggregators, PDRR and their peers cost: `python -m benchmarks --help`."""
