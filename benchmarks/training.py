@@ -142,8 +142,8 @@ def main() -> None:
     )
     arithmetic = 2 * PEAK**3 / times.pop("peak")[0]  # per second, at its best
     memory = 2 * model.nbytes / times.pop("copy")[0]
-    away = np.array(times[moved, "now"])[len(times[moved, "now"]) // 2]
-    times[step, "now"] = tuple((t - away) / steps for t in times[step, "now"])
+    away = statistics.median(times[moved, "now"])
+    times[step, "now"] = tuple((seconds - away) / steps for seconds in times[step, "now"])
 
     flops, size = forward_flops(trainer.network), model.nbytes
     backward = 2 * sum(flops) - flops[0]  # nobody asks for the gradient of the images
@@ -160,7 +160,7 @@ def main() -> None:
     rows = [_row(*name, seconds, note) for name, seconds in times.items()]
     for name in ("plain", "now"):
         parts = {
-            place: times.get((part, name), times[part, "now"])[given.repeat // 2] * often
+            place: statistics.median(times.get((part, name), times[part, "now"])) * often
             for part, place, often in (
                 (sort, "sort", 1),
                 (mean, "means", k),
@@ -173,7 +173,8 @@ def main() -> None:
     speeds = f"at {arithmetic / 1e9:.0f} GFLOP/s and {memory / 1e9:.1f} GB/s"
     for (stage, what), seconds in least.items():
         rows.append(_row(stage, f"least: {what}", (seconds,), speeds))
-    rows.sort(key=lambda row: list(dict.fromkeys(r["stage"] for r in rows)).index(row["stage"]))
+    order = list(dict.fromkeys(row["stage"] for row in rows))
+    rows.sort(key=lambda row: order.index(row["stage"]))
 
     origin = records.provenance(settings, data, d, time.monotonic() - started)
     folder: Path = performance.RECORDED if given.record else performance.OWN

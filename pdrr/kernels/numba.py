@@ -154,8 +154,9 @@ def mean_without(
     out = np.empty(len(x), clients.dtype)
 
     def work(begin: int, end: int) -> None:
-        given = (vector[begin:end] for vector in (x, low, middle, high, total))
-        leave_one_out.mean_without(*given, kept, out[begin:end])
+        part = slice(begin, end)
+        edge = low[part], middle[part], high[part]
+        leave_one_out.mean_without(x[part], *edge, total[part], kept, out[part])
 
     for _ in _pieces(work, len(x)):
         pass
