@@ -31,6 +31,7 @@ from pdrr.store import Store, digest
 from pdrr.training import LocalTrainer
 
 PART = "training and trials"
+SPEEDS = 4  # how often a round looks at the machine's speed: only the best counts
 PEAK = 2048  # rows and columns of the matrices whose product shows the speed of arithmetic
 
 
@@ -112,6 +113,11 @@ def main() -> None:
     edges, total = kept_values(clients, beta)
     square = keras.ops.convert_to_tensor(rng.standard_normal((PEAK, PEAK), dtype=np.float32))
 
+    copied = copying(model)
+
+    def product() -> object:
+        return keras.ops.convert_to_numpy(keras.ops.matmul(square, square))
+
     def load_and_read() -> None:
         set_flat(trainer.network, model)
         get_flat(trainer.network)
@@ -127,8 +133,8 @@ def main() -> None:
     moved, named = "training: load and read a model", "ERR and LFR: is this aggregate known?"
     times = taking_turns(
         {
-            "peak": lambda: keras.ops.convert_to_numpy(keras.ops.matmul(square, square)),
-            "copy": copying(model),
+            **{("peak", n): product for n in range(SPEEDS)},
+            **{("copy", n): copied for n in range(SPEEDS)},
             (step, "now"): lambda: trainer.train(model, *client, np.random.default_rng(0)),
             (moved, "now"): load_and_read,
             (trial, "now"): lambda: trainer.logits(model, auxiliary),
@@ -140,8 +146,9 @@ def main() -> None:
         },
         given.repeat,
     )
-    arithmetic = 2 * PEAK**3 / times.pop("peak")[0]  # per second, at its best
-    memory = 2 * model.nbytes / times.pop("copy")[0]
+    # per second, at their best
+    arithmetic = 2 * PEAK**3 / min(times.pop(("peak", n))[0] for n in range(SPEEDS))
+    memory = 2 * model.nbytes / min(times.pop(("copy", n))[0] for n in range(SPEEDS))
     away = statistics.median(times[moved, "now"])
     times[step, "now"] = tuple((seconds - away) / steps for seconds in times[step, "now"])
 
