@@ -7,15 +7,14 @@ score, as the paper did; ties are broken at random. They need finite models and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from pdrr.aggregators import AGGREGATORS, check_beta, check_c, median_beta, sort_clients
-from pdrr.arrays import Array, array_namespace, blocks, check_finite, float64, to_host
-from pdrr.distances import krum_scores, pairwise_squared_distances
+from pdrr.aggregators import AGGREGATORS
+from pdrr.arrays import Array, check_finite, to_host
+from pdrr.leave_one_out import RULES, leave_one_out
 from pdrr.metrics import error_rate
 from pdrr.spectral import DAGMM, VAE, flag_largest, mixture_energy, verdict, whole
 from pdrr.store import digest
@@ -36,75 +35,10 @@ __all__ = [
     "union",
 ]
 
-RULES = ("mean", "krum", "trimmed_mean", "median")
-
 
 def union(err: Detection, lfr: Detection) -> Array:
     """Flagged by ERR or by LFR: bool [k] ("Union" of Fang et al. 2020, arXiv:1911.11815)."""
     return err.flagged | lfr.flagged
-
-
-def leave_one_out(
-    observed: Round, rule: str, *, c: int | None = None, beta: int | None = None
-) -> Iterator[Array]:
-    """The rule on all models but i, for i = 0 .. k-1.
-
-    Parameters
-    ----------
-    observed : Round
-        k finite models [k, d].
-    rule : {"mean", "krum", "trimmed_mean", "median"}
-    c, beta : int
-        Setting of Krum, of the trimmed mean; unchanged although only k - 1 models are left.
-
-    Returns
-    -------
-    iterator of k arrays [d], dtype and device of the models. For Krum they are views of rows.
-
-    Raises
-    ------
-    ValueError, TypeError
-        At the call: unknown rule, models that are not finite, c or beta that k - 1 models forbid.
-
-    Notes
-    -----
-    One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
-    the kept value at the edge beyond which x_i lies. So the rule on the others is
-    (total - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
-    """
-    who, k = f"leave_one_out of {rule}", observed.k
-    if rule not in RULES:
-        raise ValueError(f"leave_one_out needs a rule of {', '.join(RULES)}, got {rule!r}")
-    check_finite("leave_one_out", observed.clients)
-    if rule != "krum":
-        betas = {"mean": 0, "trimmed_mean": beta, "median": median_beta(k - 1)}
-        return _trimmed_means(observed.clients, check_beta(who, k - 1, betas[rule]))
-    neighbours = k - 1 - check_c(who, k - 1, c) - 2
-    squared = pairwise_squared_distances(observed.clients, observed.previous)
-    others = [np.delete(np.arange(k), i) for i in range(k)]
-    best = [np.argmin(krum_scores(squared[np.ix_(o, o)], neighbours=neighbours)) for o in others]
-    return (observed.clients[int(o[b]), :] for o, b in zip(others, best, strict=True))
-
-
-def _trimmed_means(clients: Array, beta: int) -> Iterator[Array]:
-    """The trimmed mean without model i, for each i; needs 2 * beta < k - 1."""
-    xp = array_namespace(clients)
-    k, d = clients.shape
-    parts = []
-    for cols in blocks(d, k):
-        ordered = sort_clients(clients[:, cols])
-        # sums are taken from the middle value: if all others are equal, exactly that value is left
-        edges = float64(xp.stack([ordered[j, :] for j in (beta, k // 2, k - 1 - beta)]))
-        kept = float64(ordered[beta : k - beta, :]) - edges[1, :][None, :]
-        parts.append((cols, edges, xp.sum(kept, axis=0)))
-
-    def part(i: int, cols: slice, edges: Array, total: Array) -> Array:
-        low, middle, high = edges[0, :], edges[1, :], edges[2, :]
-        left_out = xp.minimum(xp.maximum(float64(clients[i, cols]), low), high) - middle
-        return xp.astype(middle + (total - left_out) / (k - 1 - 2 * beta), clients.dtype)
-
-    for i in range(k):
-        yield xp.concat([part(i, *block) for block in parts])
 
 
 class Rejection:

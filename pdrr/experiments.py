@@ -42,6 +42,7 @@ CODE = (  # what the numbers depend on
     "federation",
     "kernels/*",
     "knowledge",
+    "leave_one_out",
     "metrics",
     "models",
     "schemes",

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, norm
 
@@ -78,7 +79,19 @@ def test_what_cannot_be_flagged_is_refused(c, scores):
 # ----------------------------------------------------------------------------------- leave one out
 
 
+@pytest.fixture(params=["on", "off"])
+def kernels(request, monkeypatch):
+    """Compiled loops, where Numba is installed, and the plain definitions."""
+    monkeypatch.setenv("PDRR_KERNELS", request.param)
+
+
+# the fixture sets what is the same for all examples
+both_ways = examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@both_ways
 @given(stack=oracles.stacks(2, 8), data=st.data(), dtype=st.sampled_from([np.float32, np.float64]))
+@pytest.mark.usefixtures("kernels")
 def test_leave_one_out_is_the_rule_without_the_model(stack, data, dtype):
     clients = stack.astype(dtype)
     k = len(clients)
@@ -95,6 +108,7 @@ def test_leave_one_out_is_the_rule_without_the_model(stack, data, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [7, 8])
+@pytest.mark.usefixtures("kernels")
 def test_leave_one_out_crosses_blocks(k, dtype, monkeypatch):
     monkeypatch.setattr(pdrr.arrays, "BLOCK", 16)
     clients = oracles.distinct_values(k, 50, seed=k, dtype=dtype)
@@ -105,6 +119,7 @@ def test_leave_one_out_crosses_blocks(k, dtype, monkeypatch):
         np.testing.assert_allclose(without, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_leave_one_out_of_equal_values_is_exactly_that_value():
     clients = np.full((5, 3), 0.1)
     clients[0] = 7.3  # trimmed, or left out
@@ -113,6 +128,7 @@ def test_leave_one_out_of_equal_values_is_exactly_that_value():
             np.testing.assert_array_equal(model, np.full(3, 0.1))
 
 
+@pytest.mark.usefixtures("kernels")
 def test_leave_one_out_needs_little_memory_beside_the_models(monkeypatch):
     tracemalloc = pytest.importorskip("tracemalloc")
     monkeypatch.setattr(pdrr.arrays, "BLOCK", 1024)

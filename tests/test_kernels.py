@@ -27,6 +27,7 @@ from pdrr import (
     distances,
     knowledge,
     krum,
+    leave_one_out,
     median,
     trimmed_mean,
 )
@@ -52,6 +53,8 @@ PLAIN = {
         distances.pair_distances,
         defenses.count,
         defenses.sign_sums,
+        leave_one_out.kept_values,
+        leave_one_out.mean_without,
     )
 }
 RULES = {"krum": {"c": 2}, "trimmed_mean": {"beta": 2}, "median": {}}
@@ -210,6 +213,18 @@ def test_the_mean_of_the_closest_to_the_median_is_the_same(case, data):
     # the values are added in another order
     scale = np.finfo(found.dtype).eps * np.abs(seen.clients).max()
     assert (np.abs(found - expected) <= 2 * scale).all()
+
+
+@given(cases(min_k=2))
+def test_the_means_without_each_model_are_the_same_bit_for_bit(case):
+    seen, rows, beta = case
+    clients, beta = seen.clients, min(beta, (seen.k - 2) // 2)
+    edges, total = kernels.kept_values(clients, beta)
+    for found, expected in zip((edges, total), PLAIN["kept_values"](clients, beta), strict=True):
+        same(found, expected)
+    for i in rows:
+        expected = PLAIN["mean_without"](clients, i, beta, edges, total)
+        same(kernels.mean_without(clients, i, beta, edges, total), expected)
 
 
 def test_a_single_coordinate_works():

@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import miniature
 from pdrr.models import PAPER_D, cnn, get_flat, set_flat
+from pdrr.training import LocalTrainer
 
 FILTERS, UNITS, RATE = (2, 3), 8, 0.5
 
@@ -151,6 +152,25 @@ def test_the_result_depends_on_the_arguments_alone(trainer, images):
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != elsewhere.tobytes()
     assert first.dtype == np.float32
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch compiles nothing")
+def test_the_network_is_compiled_once_for_all_clients(images, monkeypatch):
+    traced, loss = [], keras.Model.compute_loss
+
+    def watched(*args, **kwargs):
+        traced.append(1)
+        return loss(*args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "compute_loss", watched)
+    fresh = LocalTrainer(
+        filters=FILTERS, units=UNITS, batch=10, epochs=1, learning_rate=RATE, seed=3
+    )
+    fresh.train(fresh.initial, *images, shuffled())
+    after_one = len(traced)
+    for n in (1, 9, 10, 11):
+        fresh.train(fresh.initial, *(part[:n] for part in images), shuffled())
+    assert len(traced) == after_one > 0
 
 
 def test_the_generator_decides_the_order_of_images(trainer, images):

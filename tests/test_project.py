@@ -24,6 +24,7 @@ ROOMS = {  # imports go to the same or a lower number
     "distances": 1,
     "kernels": 1,
     "aggregators": 2,
+    "leave_one_out": 2,
     "attacks": 2,
     "knowledge": 2,
     "defenses": 2,

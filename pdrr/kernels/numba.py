@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import pdrr.arrays
-from pdrr.kernels import columns, sorting, sums
+from pdrr.kernels import columns, leave_one_out, sorting, sums
 from pdrr.kernels.network import sorting_program
 from pdrr.types import Round
 
@@ -203,6 +203,41 @@ def lengths(
 
     norms, products = _total(work, honest.d, (2, len(rows)))
     return norms, products
+
+
+def kept_values(clients: np.ndarray, beta: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `pdrr.leave_one_out.kept_values`."""
+    flat, starts = _flat(clients)
+    k, d = clients.shape
+    program = sorting_program(k, beta, k - beta)
+    edges, total = np.empty((3, d), clients.dtype), np.empty(d)
+
+    def work(begin: int, end: int) -> None:
+        piece = _whole_tiles(flat, starts, begin, end)
+        out = edges[:, begin:end], total[begin:end]
+        leave_one_out.kept_values(*piece, *program, k // 2 - beta, *out)
+
+    for _ in _pieces(work, d):
+        pass
+    return edges, total
+
+
+def mean_without(
+    clients: np.ndarray, i: int, beta: int, edges: np.ndarray, total: np.ndarray
+) -> np.ndarray:
+    """As `pdrr.leave_one_out.mean_without`."""
+    x, total, kept = _vector(clients[i]), _vector(total), len(clients) - 1 - 2 * beta
+    low, middle, high = (_vector(row) for row in edges)
+    out = np.empty(len(x), clients.dtype)
+
+    def work(begin: int, end: int) -> None:
+        part = slice(begin, end)
+        edge = low[part], middle[part], high[part]
+        leave_one_out.mean_without(x[part], *edge, total[part], kept, out[part])
+
+    for _ in _pieces(work, len(x)):
+        pass
+    return out
 
 
 # pieces and threads
