@@ -34,7 +34,7 @@ def finite_rows(clients: cupy.ndarray) -> cupy.ndarray:
     program = cuda.one_pass("finite_rows", clients.itemsize)
     with clients.device:
         finite = cupy.ones(k, dtype=bool)
-        _launch(program, _blocks(program, d) * k, clients, _starts(clients), k, d, finite)
+        _launch(program, (_blocks(program, d) * k,), clients, _starts(clients), k, d, finite)
         return finite
 
 
@@ -44,7 +44,7 @@ def middle_mean(clients: cupy.ndarray, beta: int, rows: np.ndarray | None = None
     with clients.device:
         starts, out = _starts(clients, rows), cupy.empty(d, clients.dtype)
         program = cuda.ordered("middle_mean", len(starts), beta, clients.itemsize)
-        _launch(program, _blocks(program, d), clients, starts, d, out)
+        _launch(program, (_blocks(program, d),), clients, starts, d, out)
         return out
 
 
@@ -55,7 +55,7 @@ def middle_direction(honest: Round, beta: int) -> cupy.ndarray:
     with clients.device:
         starts, out = _starts(clients), cupy.empty(d, clients.dtype)
         previous = cupy.ascontiguousarray(honest.previous)
-        _launch(program, _blocks(program, d), clients, starts, d, previous, out)
+        _launch(program, (_blocks(program, d),), clients, starts, d, previous, out)
         return out
 
 
@@ -70,7 +70,7 @@ def count(
         starts, out = _starts(clients, rows), cupy.empty(d, clients.dtype)
         previous = cupy.ascontiguousarray(observed.previous)
         kept = cupy.empty((blocks, len(rows) + 1))  # last: counted coordinates
-        _launch(program, blocks, clients, starts, d, previous, int(zero_change), out, kept)
+        _launch(program, (blocks,), clients, starts, d, previous, int(zero_change), out, kept)
         *remained, counted = _total(kept)
     return out, counted - np.array(remained), np.array(remained)
 
@@ -105,7 +105,7 @@ def pair_distances(
     with clients.device:
         a, b = _starts(clients, rows[first]), _starts(clients, rows[second])
         partial = cupy.empty((pieces, n))
-        _launch(program, pieces * n, clients, a, b, n, d, partial)
+        _launch(program, (pieces * n,), clients, a, b, n, d, partial)
         return _total(partial)
 
 
@@ -121,7 +121,7 @@ def sign_sums(
         chosen = cupy.ascontiguousarray(pre_aggregate)
         partial = cupy.empty((blocks, 3, n + 1), np.int32)
         starts = _starts(clients, rows)
-        _launch(program, blocks, clients, starts, n, d, previous, chosen, partial)
+        _launch(program, (blocks,), clients, starts, n, d, previous, chosen, partial)
         s, moved, product = _total(partial).astype(float)
     # what was asked of every model was asked of w_pag too, last
     return s[:n], moved[:n], product[:n], float(s[n]), float(moved[n])
@@ -137,10 +137,9 @@ def _blocks(program: Program, d: int) -> int:
     return -(-d // program.columns)
 
 
-def _launch(program: Program, grid: int | tuple[int, int], *arguments: Any) -> None:
+def _launch(program: Program, grid: tuple[int, ...], *arguments: Any) -> None:
     """Run the kernel on the current device; whole numbers travel as 64 bits."""
     kernel = _kernel(program, cupy.cuda.Device().id)
-    grid = grid if isinstance(grid, tuple) else (grid,)
     numbers = [np.int64(x) if isinstance(x, int) else x for x in arguments]
     kernel(grid, (program.threads,), tuple(numbers), shared_mem=program.shared)
 
