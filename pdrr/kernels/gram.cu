@@ -13,7 +13,8 @@
 #define STAGE (WIDTH * PITCH)
 #define MERGED (TEAMS > 1 ? TEAM * AREA : 0)
 
-// The values of a stage that this thread will put there: column threadIdx.x % WIDTH.
+// The values of a stage that this thread will put there: column threadIdx.x % WIDTH. Nobody asks
+// for the products of the rows from K on; past the end values and base are 0.
 __device__ __forceinline__ void fetch(const T* stack, const Index* start, Index j, bool inside,
                                       T (&values)[LOADS]) {
 #pragma unroll
@@ -54,7 +55,7 @@ gram(const T* stack, const Index* starts, Index d, Index chunk, const BASE* prev
 #pragma unroll
         for (int n = 0; n < LOADS; n++) {
             int i = (threadIdx.x + n * THREADS) / WIDTH;
-            if (i < ROWS) stage[own * PITCH + i] = i < K && j < end ? next[n] - base : 0.0;
+            if (i < ROWS) stage[own * PITCH + i] = next[n] - base;
         }
         __syncthreads();
         j += WIDTH;  // on their way while the stage is worked on
