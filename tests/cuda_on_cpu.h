@@ -138,13 +138,12 @@ extern "C" void launch(void* kernel, int across, int upwards, int threads,
                 contexts[t].uc_stack.ss_size = STACK;
                 makecontext(&contexts[t], body, 0);
             }
-            for (bool some = true; some;) {
-                some = false;
-                for (int t = 0; t < threads; t++)
-                    if (!done[t]) {
-                        run(t);
-                        some = true;
-                    }
-            }
+            // forwards and backwards in turn, so that nobody can rely on being before another
+            for (int round = 0, left = threads; left > 0; round++)
+                for (int n = left = 0; n < threads; n++) {
+                    int t = (round + blockIdx.x) % 2 ? threads - 1 - n : n;
+                    if (!done[t]) run(t);
+                    left += !done[t];
+                }
         }
 }
