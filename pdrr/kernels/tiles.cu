@@ -9,7 +9,6 @@
 // takes some of them.
 __device__ void sort_tile(const T* stack, const Index* starts, Index j, bool inside, T* tile) {
     const int lane = LANE, warp = threadIdx.x / WARP;
-    __syncthreads();
     for (int i = warp; i < K; i += WARPS)
         tile[i * WARP + lane] = inside ? stack[starts[i] + j] : (T)0;
     __syncthreads();
@@ -109,7 +108,7 @@ count(const T* stack, const Index* starts, Index d, const T* previous, Index zer
             double number = __popc(__ballot_sync(ALL, counted));
             if (lane == 0) sums[K] += number;
         }
-        __syncthreads();
+        __syncthreads();  // from here on nobody reads the tile
         T low = lows[lane], high = highs[lane];
         double low_share = low_shares[lane], high_share = high_shares[lane];
         bool shared = low <= high && (low_share != 1 || high_share != 1);
