@@ -119,7 +119,12 @@ def accelerated(plain: Callable[P, R]) -> Callable[P, R]:
 
 def kernels_for(clients: Array) -> ModuleType | None:
     """The compiled kernels that can work on this stack [k, d], if any."""
-    if os.environ.get("PDRR_KERNELS", "").lower() == "off" or type(clients) not in HOST_STACKS:
+    if os.environ.get("PDRR_KERNELS", "").lower() == "off":
+        return None
+    if array_api_compat.is_cupy_array(clients):
+        kernels = importlib.import_module("pdrr.kernels.cupy")
+        return kernels if kernels.fits(clients) else None
+    if type(clients) not in HOST_STACKS:
         return None
     fits = (
         clients.dtype in (np.float32, np.float64)
@@ -146,6 +151,8 @@ def _numba_kernels() -> ModuleType | None:
 
 def all_finite(x: Array) -> bool:
     """Whether every value of the vector `x` [d] is finite."""
+    if array_api_compat.is_cupy_array(x):  # one answer from the device instead of one a block
+        return bool(finite_rows(x[None, :])[0])
     xp = array_namespace(x)
     return all(bool(xp.all(xp.isfinite(x[cols]))) for cols in blocks(x.shape[0]))
 

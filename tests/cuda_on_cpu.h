@@ -1,0 +1,149 @@
+// The part of CUDA that the kernels use, for a C++ compiler: the threads of a block take turns on
+// one processor and change over where they wait for each other.
+#include <cmath>
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ucontext.h>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(threads)
+#define __shared__ static
+#define __align__(bytes) __attribute__((aligned(bytes)))
+#define LAUNCH_SHARED(type, name) type* name = (type*)launch_shared
+
+struct double2 { double x, y; };
+struct Place { unsigned x, y; };
+struct Barrier { int arrived = 0; long turn = 0; };
+struct Warp { Barrier barrier; unsigned votes[2] = {}; double values[2][32] = {}; };
+
+static Place threadIdx, blockIdx;
+static double launch_shared[32768];
+
+namespace machine {
+const size_t STACK = 1 << 16;
+std::vector<ucontext_t> contexts;  // where the threads begin
+struct Waiting { jmp_buf place; };
+std::vector<Waiting> waiting;
+std::vector<char> stacks, begun, done;
+std::vector<Warp> warps;
+std::vector<long> meetings;  // of each thread with its warp
+Barrier block;
+jmp_buf home;
+int current, threads, idle;  // idle: turns since a thread got on
+typedef long long A;
+void (*kernel)(A, A, A, A, A, A, A, A);  // pointers and 64-bit integers travel alike
+long long* arguments;
+
+void run(int t) {
+    current = t;
+    threadIdx.x = t;
+    if (_setjmp(home)) return;
+    if (begun[t]) _longjmp(waiting[t].place, 1);
+    begun[t] = 1;
+    setcontext(&contexts[t]);
+}
+
+void rest() {
+    if (!_setjmp(waiting[current].place)) _longjmp(home, 1);
+}
+
+void wait(Barrier& barrier, int number) {
+    long turn = barrier.turn;
+    idle = 0;
+    if (++barrier.arrived == number) {
+        barrier.arrived = 0;
+        barrier.turn++;
+        return;
+    }
+    while (barrier.turn == turn) {
+        if (++idle > 4 * threads) {
+            fprintf(stderr, "the threads of a block wait for each other for ever\n");
+            abort();
+        }
+        rest();
+    }
+    idle = 0;
+}
+
+void body() {
+    long long* a = arguments;
+    kernel(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+    done[current] = 1;
+    idle = 0;
+    _longjmp(home, 1);
+}
+
+// What this thread brings to a meeting of its warp, which all must have reached; two sets of
+// places, as some may be at the next meeting before others have read.
+int meet() {
+    int set = meetings[current]++ % 2;
+    return set;
+}
+}  // namespace machine
+
+inline void __syncthreads() { machine::wait(machine::block, machine::threads); }
+inline void __syncwarp() { machine::wait(machine::warps[threadIdx.x / 32].barrier, 32); }
+
+template <typename V> V exchange(V value, int from) {
+    Warp& warp = machine::warps[threadIdx.x / 32];
+    int set = machine::meet();
+    memcpy(&warp.values[set][threadIdx.x % 32], &value, sizeof(V));
+    __syncwarp();
+    memcpy(&value, &warp.values[set][from], sizeof(V));
+    return value;
+}
+
+template <typename V> V __shfl_sync(unsigned, V value, int from) { return exchange(value, from); }
+template <typename V> V __shfl_xor_sync(unsigned, V value, int step) {
+    return exchange(value, threadIdx.x % 32 ^ step);
+}
+
+inline unsigned __ballot_sync(unsigned, bool vote) {
+    Warp& warp = machine::warps[threadIdx.x / 32];
+    int set = machine::meet();
+    unsigned bit = 1u << threadIdx.x % 32;
+    warp.votes[set] = vote ? warp.votes[set] | bit : warp.votes[set] & ~bit;
+    __syncwarp();
+    return warp.votes[set];
+}
+
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+inline int __ffs(unsigned bits) { return __builtin_ffs(bits); }
+
+extern "C" void launch(void* kernel, int across, int upwards, int threads,
+                       long long* arguments) {
+    using namespace machine;
+    machine::kernel = (void (*)(A, A, A, A, A, A, A, A))kernel;
+    machine::threads = threads;
+    machine::arguments = arguments;
+    contexts.resize(threads);
+    waiting.resize(threads);
+    stacks.resize(threads * STACK);
+    for (blockIdx.y = 0; blockIdx.y < (unsigned)upwards; blockIdx.y++)
+        for (blockIdx.x = 0; blockIdx.x < (unsigned)across; blockIdx.x++) {
+            begun.assign(threads, 0);
+            done.assign(threads, 0);
+            meetings.assign(threads, 0);
+            warps.assign(threads / 32, Warp());
+            block = Barrier();
+            memset(launch_shared, 0xff, sizeof launch_shared);  // NaN
+            for (int t = 0; t < threads; t++) {
+                getcontext(&contexts[t]);
+                contexts[t].uc_stack.ss_sp = &stacks[t * STACK];
+                contexts[t].uc_stack.ss_size = STACK;
+                makecontext(&contexts[t], body, 0);
+            }
+            // forwards and backwards in turn, so that nobody can rely on being before another
+            for (int round = 0, left = threads; left > 0; round++)
+                for (int n = left = 0; n < threads; n++) {
+                    int t = (round + blockIdx.x) % 2 ? threads - 1 - n : n;
+                    if (!done[t]) run(t);
+                    left += !done[t];
+                }
+        }
+}
