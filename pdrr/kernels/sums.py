@@ -10,7 +10,10 @@ import numpy as np
 from numba import njit
 
 WIDTH = 512
-"""Coordinates in a tile of differences, which stays in the cache of one processor."""
+"""Coordinates in a tile, which stays in the cache of one processor."""
+
+STRIDE = WIDTH + 16
+"""From row to row of a tile of differences: at a power of two, rows would share cache lines."""
 
 LONG = 8192
 """Coordinates of a model that are read in one run: memory answers that twice as fast."""
@@ -66,7 +69,7 @@ def differences(flat, starts, base, at, m, rows):
     """The float64 differences of each model to `base` [d] (to 0 if it is empty), a row each."""
     for i in range(starts.size):
         x = flat[starts[i] + at : starts[i] + at + m]
-        row = rows[i * WIDTH : i * WIDTH + m]
+        row = rows[i * STRIDE : i * STRIDE + m]
         if base.size:
             p = base[at : at + m]
             for j in range(m):
@@ -109,19 +112,19 @@ def gram(flat, starts, base, d):
     """Inner products [k, k] of the differences to `base`; only its lower triangle counts."""
     k = starts.size
     padded = (k + 2) // 3 * 3
-    rows = np.zeros(padded * WIDTH)
+    rows = np.zeros(padded * STRIDE)
     result = np.zeros((padded, padded))
     for at in range(0, d, WIDTH):
         m = min(WIDTH, d - at)
         fetch(flat, starts, at, d, rows)
         differences(flat, starts, base, at, m, rows)
         for i in range(0, padded, 3):
-            a = i * WIDTH
-            a0, a1, a2 = rows[a : a + m], rows[a + WIDTH :][:m], rows[a + 2 * WIDTH :][:m]
+            a = i * STRIDE
+            a0, a1, a2 = rows[a : a + m], rows[a + STRIDE :][:m], rows[a + 2 * STRIDE :][:m]
             for j in range(0, i + 1, 3):
-                b = j * WIDTH
-                b0, b1 = rows[b : b + m], rows[b + WIDTH :][:m]
-                b2 = rows[b + 2 * WIDTH :][:m]
+                b = j * STRIDE
+                b0, b1 = rows[b : b + m], rows[b + STRIDE :][:m]
+                b2 = rows[b + 2 * STRIDE :][:m]
                 products(a0, a1, a2, b0, b1, b2, result[i : i + 3, j : j + 3])
     return result[:k, :k]
 
@@ -138,14 +141,14 @@ def squared_distance(a, b):
 @njit(cache=True, nogil=True)
 def pair_distances(flat, starts, first, second, d):
     """Squared distances of the models first[t] and second[t], from their own differences."""
-    rows = np.empty(starts.size * WIDTH)
+    rows = np.empty(starts.size * STRIDE)
     nothing = np.empty(0, flat.dtype)
     result = np.zeros(first.size)
     for at in range(0, d, WIDTH):
         m = min(WIDTH, d - at)
         differences(flat, starts, nothing, at, m, rows)
         for t in range(first.size):
-            a, b = first[t] * WIDTH, second[t] * WIDTH
+            a, b = first[t] * STRIDE, second[t] * STRIDE
             result[t] += squared_distance(rows[a : a + m], rows[b : b + m])
     return result
 
