@@ -1,6 +1,6 @@
 """All aggregators and PDRR on a memory-mapped stack: seconds and memory beside the file's pages.
 
-python benchmarks/out_of_core.py STACK [--k 1000] [--d 1000000]
+python -m benchmarks.out_of_core STACK [--k 1000] [--d 1000000] [--record]
 
 STACK is a raw float32 file [k, d]. If it does not exist it is filled with random models.
 """
@@ -11,13 +11,18 @@ import argparse
 import threading
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 import pdrr
+from benchmarks.stages import add
+from pdrr import performance, records
 from pdrr.arrays import kernels_for
+
+PART = "models on disk"
 
 
 def private_mb() -> float:
@@ -83,6 +88,7 @@ def main() -> None:
     parser.add_argument("stack", type=Path, help="raw float32 file [k, d]; made if missing")
     parser.add_argument("--k", type=int, default=1000, help="clients (default 1000)")
     parser.add_argument("--d", type=int, default=1_000_000, help="parameters (default 1000000)")
+    parser.add_argument("--record", action="store_true", help="write to book/records/bench")
     given = parser.parse_args()
     if not given.stack.exists():
         fill(given.stack, given.k, given.d)
@@ -96,12 +102,21 @@ def main() -> None:
     kernels = "on" if kernels_for(clients) else "off"
     print(f"k = {given.k}, d = {given.d:,}, float32, {got / 1e9:.1f} GB; kernels {kernels}\n")
     print(f"{'':20}{'seconds':>10}{'extra MB':>10}")
+    began, rows = time.monotonic(), []
+    size = f"k = {given.k:,}, d = {given.d:,}: a file of {got / 1e9:.1f} GB"
     for name, job in jobs(given.k // 5).items():
         job(little)  # compiled code and thread pools are no part of it
         started = time.perf_counter()
         with Peak() as peak:
             job(seen)
-        print(f"{name:20}{time.perf_counter() - started:10.1f}{peak.extra_mb:10.0f}", flush=True)
+        seconds = time.perf_counter() - started
+        print(f"{name:20}{seconds:10.1f}{peak.extra_mb:10.0f}", flush=True)
+        times = dict.fromkeys(("median_s", "low_s", "high_s"), seconds)
+        row = {"stage": name, "variant": "seconds", **times, "repeats": 1}
+        rows += [{**row, "note": note} for note in (size, f"{peak.extra_mb:.0f} MB beside it")]
+    origin = {"device": records.device(), "date": date.today().isoformat(), "kernels": kernels}
+    origin |= {"commit": records.commit(), "seconds": round(time.monotonic() - began, 1)}
+    add(performance.RECORDED if given.record else performance.OWN, PART, rows, origin)
 
 
 if __name__ == "__main__":

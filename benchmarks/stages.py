@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from pdrr.performance import STAGES, STAGES_STEM
 from pdrr.records import Records
+from pdrr.stages import COLUMNS, STEM
 
 FIRST = "first call"
 
@@ -36,18 +36,18 @@ def add(
     part : str
         What was measured, "first call" or "training", say.
     rows : sequence of mappings
-        Columns of `STAGES` but "part"; `before` and `after` are variants of the same stage.
+        `pdrr.stages.COLUMNS` but "part"; `before` and `after` are variants of one stage.
     origin : mapping
         Date, device, versions, commit.
     """
-    new = pd.DataFrame([{"part": part, **row} for row in rows], columns=STAGES)
+    new = pd.DataFrame([{"part": part, **row} for row in rows], columns=COLUMNS)
     origins: dict[str, Any] = {}
-    if (folder / f"{STAGES_STEM}.json").exists():
-        kept = Records.load(folder, STAGES_STEM)
+    if (folder / f"{STEM}.json").exists():
+        kept = Records.load(folder, STEM)
         others = kept.table[kept.table["part"] != part]
         new = pd.concat([others, new], ignore_index=True) if len(others) else new
         origins = dict(kept.provenance)
-    Records(new, pd.DataFrame(), {**origins, part: dict(origin)}).save(folder, STAGES_STEM)
+    Records(new, pd.DataFrame(), {**origins, part: dict(origin)}).save(folder, STEM)
 
 
 def first_calls() -> list[dict[str, Any]]:

@@ -24,11 +24,10 @@ from pdrr.figures import STYLE
 from pdrr.records import Records
 from pdrr.tables import styled
 
-STEM, STAGES_STEM = "bench", "stages"
+STEM = "bench"
 OWN, RECORDED = Path("build/bench"), kept.RECORDED / "bench"
 COLUMNS = ["implementation", "rule", "k", "d", "median_s", "low_s", "high_s", "repeats"]
 COLUMNS += ["passes", "extra_mb", "agrees", "note"]
-STAGES = ["part", "stage", "variant", "median_s", "low_s", "high_s", "repeats", "note"]
 RULES = {  # in the order of the panels; empty ones stand aside
     "krum": "Krum",
     "trimmed_mean": "trimmed mean",
@@ -135,7 +134,7 @@ def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
         ax.set_yticks(range(len(rules)), [RULES[rule] for rule in rules])
         ax.set_ylim(-0.6, len(rules) - 0.4)
         ax.set_xlabel("passes over the models (log scale)")
-        ax.set_title(f"k = {k}, d = {d:,}: one pass takes {_seconds(unit)}")
+        ax.set_title(f"k = {k}, d = {d:,}: one pass takes {in_words(unit)}")
         ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
         handles = [*_handles(table, ls=""), Line2D([], [], **FLOOR, label="one pass, X.sum(0)")]
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -242,9 +241,9 @@ def times_table(parts: Mapping[str, Records], k: int = 50, d: int = 1_000_000) -
         sizes.append(f"{name}: k = {size[0]}, d = {size[1]:,}")
         for row in _rows(records, *size):
             cells = rows.setdefault((row["rule"], row["implementation"]), {})
-            spread = f"<br><small>{_digits(row['low_s'])}–{_digits(row['high_s'])}</small>"
-            cells[name, "seconds"] = _digits(row["median_s"]) + spread
-            cells[name, "passes"] = _digits(row["passes"])
+            spread = f"<br><small>{digits(row['low_s'])}–{digits(row['high_s'])}</small>"
+            cells[name, "seconds"] = digits(row["median_s"]) + spread
+            cells[name, "passes"] = digits(row["passes"])
             cells[name, "extra MB"] = f"{row['extra_mb']:,.0f}"
             if records is first:
                 cells["results", "agree"] = row["agrees"] or "–"
@@ -267,20 +266,6 @@ def skipped_table(records: Records) -> Styler:
         d=table["d"].map("{:,}".format), why=table["note"].str.removeprefix("skipped: ")
     )
     return styled(shown.set_axis([RULES.get(rule, rule) for rule in table["rule"]]), "runs")
-
-
-def stages_table(folder: Path | None = None) -> Styler:
-    """Whole stages, a variant a column: first calls, and what others have added."""
-    folder = folder or next(f for f in (OWN, RECORDED) if (f / f"{STAGES_STEM}.json").exists())
-    found = Records.load(folder, STAGES_STEM)
-    table = found.table
-    wide = table.pivot_table(index=["part", "stage"], columns="variant", values="median_s")
-    wide = wide.reindex(pd.MultiIndex.from_frame(table[["part", "stage"]].drop_duplicates()))
-    wide = wide[list(dict.fromkeys(table["variant"]))]
-    wide.index = pd.Index([f"{part}: {RULES.get(stage, stage)}" for part, stage in wide.index])
-    where = [f"{part}: {p['device']}, {p['date']}" for part, p in found.provenance.items()]
-    shown = styled(wide.rename_axis(columns=None).map(_seconds), "schemes")
-    return shown.set_caption(f"{'; '.join(where)}.")
 
 
 def origin_table(parts: Mapping[str, Records]) -> Styler:
@@ -309,8 +294,8 @@ def summary(records: Records) -> str:
         rows = [
             (
                 *(RULES.get(row["rule"], "one pass"), row["implementation"]),
-                *(_digits(row["median_s"]), f"{_digits(row['low_s'])}-{_digits(row['high_s'])}"),
-                *(_digits(row["passes"]), f"{row['extra_mb']:.0f}", row["agrees"]),
+                *(digits(row["median_s"]), f"{digits(row['low_s'])}-{digits(row['high_s'])}"),
+                *(digits(row["passes"]), f"{row['extra_mb']:.0f}", row["agrees"]),
             )
             for row in _rows(records, k, d)
         ]
@@ -337,13 +322,13 @@ def _rows(records: Records, k: int, d: int) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: order.index(row["rule"]))
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Three digits that count."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _seconds(value: float) -> str:
+def in_words(seconds: float) -> str:
     """Seconds in a unit in which they can be read; a dash where there are none."""
-    if np.isnan(value):
+    if np.isnan(seconds):
         return "–"
-    return f"{_digits(value)} s" if value >= 1 else f"{_digits(1000 * value)} ms"
+    return f"{digits(seconds)} s" if seconds >= 1 else f"{digits(1000 * seconds)} ms"

@@ -15,6 +15,7 @@ from benchmarks.__main__ import arguments, main
 from benchmarks.cases import Implementation, Problem, compare, implementations, share
 from benchmarks.runner import Known, Plan, Run
 from pdrr import performance, regenerate
+from pdrr import stages as shown_stages
 from pdrr.records import Records
 
 MB = 2**20
@@ -369,16 +370,32 @@ def test_a_part_of_the_stages_takes_the_place_of_its_former_self(tmp_path):
         [stage("krum", "anew", 4.0), stage("krum", "later", 0.5)],
         {"date": "now", "device": "two"},
     )
-    kept = Records.load(tmp_path, performance.STAGES_STEM)
+    kept = Records.load(tmp_path, shown_stages.STEM)
     assert kept.provenance == {
         "first call": {"date": "now", "device": "two"},
         "training": {"date": "then", "device": "one"},
     }
-    shown = performance.stages_table(tmp_path).data
-    assert shown.to_dict("index") == {
-        "training: a step": {"before": "2 ms", "anew": "–", "later": "–"},
-        "first call: Krum": {"before": "–", "anew": "4 s", "later": "500 ms"},
-    }
+    folders = (tmp_path / "none", tmp_path)
+    shown = shown_stages.stages_table("training", folders)
+    assert shown.data.to_dict("index") == {"a step": {"before": "2 ms"}}
+    assert shown.caption == "one; then."
+    shown = shown_stages.stages_table("first call", folders)
+    assert shown.data.to_dict("index") == {"Krum": {"anew": "4 s", "later": "500 ms"}}
+    with pytest.raises(ValueError, match="no table of stages has a part 'lunch'"):
+        shown_stages.stages_table("lunch", folders)
+
+
+def test_what_is_noted_of_all_stages_is_said_once(tmp_path):
+    rows = [
+        {**stage("krum", "mapped", 2.0), "note": "1 GB"},
+        {**stage("median", "mapped", 1.0), "note": "1 GB"},
+        {**stage("median", "plain", 3.0), "note": "slow"},
+    ]
+    stages.add(tmp_path, "models on disk", rows, {"date": "now", "device": "two"})
+    shown = shown_stages.stages_table("models on disk", (tmp_path,))
+    assert shown.caption == "1 GB; two; now."
+    assert shown.data["note"].tolist() == ["", "slow"]
+    assert shown.data["plain"].tolist() == ["–", "3 s"]
 
 
 # reading and drawing

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pdrr import Round
+from benchmarks import out_of_core
+from pdrr import Round, performance, stages
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "out_of_core.py"
 K, D = 120, 150_000  # 72 MB, 144 MB as float64
 
 pytestmark = pytest.mark.skipif(
@@ -20,15 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def out_of_core():
-    spec = importlib.util.spec_from_file_location("out_of_core", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def mapped(out_of_core, tmp_path_factory):
+def mapped(tmp_path_factory):
     path = tmp_path_factory.mktemp("large") / "stack"
     out_of_core.fill(path, K, D)
     return Round(np.memmap(path, np.float32, "r", shape=(K, D)), np.zeros(D, np.float32))
@@ -54,9 +44,7 @@ def arrays(result):
         "PDRR median",
     ],
 )
-def test_memory_stays_bounded_and_the_result_is_that_in_memory(
-    out_of_core, mapped, monkeypatch, name, kernels
-):
+def test_memory_stays_bounded_and_the_result_is_that_in_memory(mapped, monkeypatch, name, kernels):
     monkeypatch.setenv("PDRR_KERNELS", kernels)
     job = out_of_core.jobs(24)[name]
     job(Round(mapped.clients[:, :1000], mapped.previous[:1000]))  # compiles, starts threads
@@ -68,7 +56,7 @@ def test_memory_stays_bounded_and_the_result_is_that_in_memory(
         assert one.tobytes() == other.tobytes()
 
 
-def test_the_watch_sees_memory_that_comes_and_goes(out_of_core):
+def test_the_watch_sees_memory_that_comes_and_goes():
     with out_of_core.Peak() as peak:
         block = np.ones(12_500_000)  # 100 MB
         out_of_core.time.sleep(0.05)
@@ -76,11 +64,16 @@ def test_the_watch_sees_memory_that_comes_and_goes(out_of_core):
     assert 90 < peak.extra_mb < 130
 
 
-def test_the_script_prints_a_row_for_each(out_of_core, tmp_path, monkeypatch, capsys):
+def test_the_script_prints_and_keeps_a_row_for_each(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(performance, "OWN", tmp_path / "bench")
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "stack"), "--k", "23", "--d", "50"])
     out_of_core.main()
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in printed for name in out_of_core.jobs(2))
+    shown = stages.stages_table(out_of_core.PART, (tmp_path / "bench",))
+    assert len(shown.data) == len(out_of_core.jobs(2))
+    assert shown.caption.startswith("k = 23, d = 50: a file of 0.0 GB; ")
+    assert " MB beside it" in shown.to_html()
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "stack"), "--k", "23", "--d", "51"])
     with pytest.raises(SystemExit):
         out_of_core.main()

@@ -56,6 +56,7 @@ ROOMS = {  # imports go to the same or a lower number
     "regenerate": 5,
     "notebooks": 5,
     "performance": 5,
+    "stages": 5,
     "cli": 5,
     "__main__": 5,
 }
