@@ -89,7 +89,7 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv
 	build/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
-	  --extra kernels --extra experiments --extra docs --extra test pyproject.toml -o requirements.lock
+	  --extra kernels --extra experiments --extra docs --extra coursework --extra test pyproject.toml -o requirements.lock
 
 clean: ## remove what was built; the cache of trained rounds stays
 	rm -rf build/book build/site build/runs build/pages
