@@ -109,7 +109,7 @@ def _each(
 ) -> Iterator[tuple[Submission, Result, bool]]:
     """Grade in processes: submission, result, and whether it was graded to the end."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pdrr.marking"])  # imported once, not for each submission
+    context.set_forkserver_preload([__name__])  # imported once, not for each submission
     waiting = list(reversed(todo))
     running: dict[Connection, tuple[Submission, Any, float]] = {}
     try:
@@ -186,8 +186,9 @@ def _report(
     for submission in everything.submissions:
         result = results[submission]
         who = {"student": submission.student, "assignment": submission.assignment}
-        for item in result.marks:
-            rows.append({**who, **asdict(item), "message": _as_text(item.message)})
+        rows += [
+            {**who, **asdict(item), "message": _as_text(item.message)} for item in result.marks
+        ]
         said = {f"{submission.student}, {submission.assignment}: {r}" for r in result.remarks}
         remarks += sorted(said - set(failed))
     marks = pd.DataFrame(rows)
@@ -202,7 +203,9 @@ def _report(
     totals["points"] = totals.sum(axis=1)
     totals["max"] = sum(sum(assignments[name].points.values()) for name in expected)
     totals["missing"] = [" ".join(missing.get(student, ())) for student in totals.index]
-    remarks += [f"{student}: nothing handed in for {', '.join(m)}" for student, m in missing.items()]
+    remarks += [
+        f"{student}: nothing handed in for {', '.join(m)}" for student, m in missing.items()
+    ]
     kept = len(everything.submissions) - graded
     return Report(marks, totals.reset_index(), tuple(remarks), graded, kept)
 
@@ -221,8 +224,7 @@ def as_text(report: Report, out: Path) -> str:
     fared["of"] = cells.groupby(["assignment", "cell"], sort=False).size()
     totals = report.totals.drop(columns="missing")
     parts = [
-        tabulate(totals, headers="keys", showindex=False),
-        tabulate(fared.reset_index(), headers="keys", showindex=False),
+        tabulate(table.to_dict("list"), headers="keys") for table in (totals, fared.reset_index())
     ]
     if report.remarks:
         parts.append("\n".join(["to look at:", *(f"  {remark}" for remark in report.remarks)]))

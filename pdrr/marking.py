@@ -103,10 +103,9 @@ def restore(work: Assignment, notebook: NotebookNode) -> list[str]:
     missing too. An answer is never put back: it may be there, in a cell that lost its id.
     """
     made = {mark(cell, "grade_id"): cell for cell in work.complete.cells if mark(cell, "grade_id")}
-    remarks = []
     ids = [mark(cell, "grade_id") for cell in notebook.cells]
-    for name in sorted({i for i in ids if i in made and ids.count(i) > 1}, key=ids.index):
-        remarks.append(f"cell {name} is there {ids.count(name)} times: the last one counts")
+    repeated = sorted({i for i in ids if i in made and ids.count(i) > 1}, key=ids.index)
+    remarks = [f"cell {i} is there {ids.count(i)} times: the last one counts" for i in repeated]
     for cell in notebook.cells:
         if mark(cell, "grade_id") not in made:
             cell.metadata.pop("nbgrader", None)
@@ -195,7 +194,7 @@ def _said(output: NotebookNode) -> str:
     text = re.sub(r"\(\d+\.py, (line \d+)\)", r"(\1)", strip_ansi(output.evalue).strip())
     if output.ename == "NotImplementedError" and not text:
         return UNANSWERED
-    if output.ename in ("AssertionError", "TimeOut", "ProcessDied") and text:
+    if output.ename in ("AssertionError", "TimeOut", "ProcessDied", "OutputLimitError") and text:
         return text
     return f"{output.ename}: {text}" if text else str(output.ename)
 

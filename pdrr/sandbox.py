@@ -119,9 +119,10 @@ def end_family(process: psutil.Process, *, itself: bool) -> None:
 
 def failure(name: str, message: str) -> NotebookNode:
     """An output that says why a cell failed."""
-    return nbformat.v4.new_output(
+    output: NotebookNode = nbformat.v4.new_output(
         "error", ename=name, evalue=message, traceback=[f"{name}: {message}"]
     )
+    return output
 
 
 def run(cells: Sequence[NotebookNode], limits: Limits) -> None:
@@ -274,7 +275,8 @@ DIED = "the cell ended its Python process: it took too much memory, crashed or c
 
 
 def _is_end(message: dict[str, Any]) -> bool:
-    return message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
+    state = message["content"].get("execution_state")
+    return message["msg_type"] == "status" and bool(state == "idle")
 
 
 def _collect(message: dict[str, Any], outputs: list[NotebookNode], size: int) -> int:
