@@ -9,7 +9,13 @@ model's distance to itself". The package's own tests hold its own functions to t
 >>> check_aggregator(krum, "krum")
 """
 
-from pdrr.contracts.aggregation import check_aggregator, check_breakdown, check_lie
+from pdrr.contracts.aggregation import (
+    check_aggregator,
+    check_breakdown,
+    check_edges,
+    check_lie,
+    check_selection,
+)
 from pdrr.contracts.attacking import (
     check_damage,
     check_direction,
@@ -29,6 +35,7 @@ __all__ = [
     "check_damage",
     "check_direction",
     "check_distances",
+    "check_edges",
     "check_extremes",
     "check_far",
     "check_krum_scores",
@@ -39,6 +46,7 @@ __all__ = [
     "check_precision",
     "check_q_range",
     "check_scores",
+    "check_selection",
     "check_simulation",
     "check_statistic",
     "check_ties",

@@ -12,7 +12,7 @@ from pdrr.contracts.krum import SCORE_MISTAKES, STACKS
 
 NAMES = {"mean": "mean", "trimmed_mean": "trimmed mean", "median": "median", "krum": "Krum"}
 # Five models of three parameters, to be checked by hand. The last one is far away.
-MODELS = np.array([[1, 5, -2], [2, 3, -4], [4, 4, -1], [3, 9, -3], [60, -70, 90]], dtype=np.float32)
+MODELS = np.array([[1, 5, -2], [2, 3, -4], [4, 4, -1], [5, 9, -3], [60, -70, 90]], dtype=np.float32)
 TIE = np.array([[0, 0], [1, 0], [9, 5], [20, 30]], dtype=np.float32)  # two scores of 1
 
 
@@ -35,14 +35,59 @@ def check_aggregator(f: Answer, rule: str, seeds: Iterable[int] = ()) -> None:
     """
     if rule not in NAMES:
         raise ValueError(f"check_aggregator needs a rule of {', '.join(NAMES)}, got {rule!r}")
-    stacks = [(MODELS, 1), (MODELS[:4], 1), (MODELS[:4], 0), (MODELS, 2)]
-    if rule == "krum":
-        stacks = [*STACKS, (TIE, 1)]
+    stacks = list(STACKS) if rule == "krum" else [(MODELS, 1), (MODELS[:3], 1), (MODELS, 2)]
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        k = int(rng.integers(8, 12))
+        k = 2 * int(rng.integers(4, 7)) + 1
         models = rng.integers(-50, 50, (k, 5)).astype(np.float32)
         stacks.append((models, int(rng.integers(1, (k - 1) // 2))))
+    _check(f, rule, stacks)
+
+
+def check_edges(f: Answer, rule: str) -> None:
+    """Check an aggregation rule at its edges; parameters as in `check_aggregator`.
+
+    Trimmed mean: nothing to trim, and all but the middle. Median: an even number of models, and
+    two. Krum: two equal scores, and a single neighbour.
+    """
+    edges = {
+        "trimmed_mean": [(MODELS, 0), (MODELS[:4], 0), (MODELS, 2), (MODELS[:4], 1)],
+        "median": [(MODELS[:4], 0), (MODELS[1:], 0), (MODELS[:2], 0), (MODELS, 0)],
+        "krum": [(TIE, 1), (MODELS, 2), *STACKS],
+    }
+    if rule not in edges:
+        raise ValueError(f"check_edges needs a rule of {', '.join(edges)}, got {rule!r}")
+    _check(f, rule, edges[rule])
+
+
+def check_selection(f: Answer) -> None:
+    """Check Krum's choice: ``f(clients, scores)`` gives the model [d] with the smallest score."""
+    shown = [[5, 2, 4, 3, 9], [7, 2, 2, 3, 9], [1, 4, 1, 1, 9]]
+    cases = [Case(f"scores {scores}", (MODELS, np.array(scores, float))) for scores in shown]
+
+    def right(clients: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        return np.asarray(clients[scores.tolist().index(min(scores))])
+
+    mistakes: dict[str, Answer] = {
+        f"your Krum {fault}": answer
+        for fault, answer in {
+            "returns the number of the client: return its model": lambda _, s: s.argmin(),
+            "selects the largest score: the smallest is the most central": lambda x, s: x[
+                s.argmax()
+            ],
+            "takes the last of equal scores: take the first client": lambda x, s: x[
+                len(s) - 1 - s[::-1].argmin()
+            ],
+            "averages models of equal scores: take the first client": lambda x, s: x[
+                s == s.min()
+            ].mean(axis=0),
+            "returns the score: return the model": lambda _, s: s.min(),
+        }.items()
+    }
+    judge("your Krum", f, cases, right, mistakes)
+
+
+def _check(f: Answer, rule: str, stacks: list[tuple[np.ndarray, int]]) -> None:
     setting = {"trimmed_mean": "beta", "krum": "c"}.get(rule)
     cases = []
     for models, number in stacks:

@@ -14,7 +14,9 @@ KNOWLEDGE = ("full", "partial")
 B = 1.05
 
 
-def check_extremes(f: Answer, knowledge: str, seeds: Iterable[int] = (0,)) -> None:
+def check_extremes(
+    f: Answer, knowledge: str, *, below_zero: bool = True, seeds: Iterable[int] = (0,)
+) -> None:
     """Check the models of the trimmed-mean attack.
 
     Parameters
@@ -23,6 +25,8 @@ def check_extremes(f: Answer, knowledge: str, seeds: Iterable[int] = (0,)) -> No
         Full knowledge: ``f(honest, byzantine, direction, b=..., rng=...)``, partial knowledge
         without b; gives the models [c, d] of the c attackers, in the order of their clients.
     knowledge : {"full", "partial"}
+    below_zero : bool
+        Whether some cases have negative weights.
     seeds : ints
         Of the generators given to `f`.
 
@@ -33,26 +37,27 @@ def check_extremes(f: Answer, knowledge: str, seeds: Iterable[int] = (0,)) -> No
     """
     if knowledge not in KNOWLEDGE:
         raise ValueError(f"check_extremes needs knowledge 'full' or 'partial', got {knowledge!r}")
-    task, right = "your attack", _FULL if knowledge == "full" else _PARTIAL
+    task, used = "your attack", np.ones(HONEST.d, dtype=bool)
+    if not below_zero:
+        used = (HONEST.clients >= 0).all(axis=0)
+    honest = Round(HONEST.clients[:, used], HONEST.previous[used])
     settings: dict[str, Any] = {"b": B} if knowledge == "full" else {}
+    low, high = (end[used] for end in (_interval() if knowledge == "full" else _estimated()))
     for seed in seeds:
         settings["rng"] = np.random.default_rng(seed)
-        case = Case("7 models", (HONEST, BYZANTINE, DIRECTION), settings)
-        got = call(task, f, case)
-        needed = (int(BYZANTINE.sum()), HONEST.d)
+        got = call(task, f, Case("7 models", (honest, BYZANTINE, DIRECTION[used]), settings))
+        needed = (int(BYZANTINE.sum()), honest.d)
         if got.shape != needed:
-            hint = (
-                ": return those of the attackers only" if got.shape == HONEST.clients.shape else ""
-            )
+            hint = ": return the attackers' only" if got.shape == honest.clients.shape else ""
             raise AssertionError(f"{task} returns shape {got.shape}, needed is {needed}{hint}.")
         if not np.isfinite(got).all():
             raise AssertionError(f"{task} returns NaN or infinity.")
-        if not _inside(got, right()):
+        if not _inside(got, low, high):
             for message, mistake in EXTREME_MISTAKES[knowledge].items():
-                if _inside(got, mistake()):
+                if _inside(got, *(end[used] for end in mistake())):
                     raise AssertionError(f"{message}.")
-            raise AssertionError(_outside(task, got, right()))
-        _check_drawn(task, got, *right())
+            raise AssertionError(_outside(task, honest, DIRECTION[used], got, low, high))
+        _check_drawn(task, got, low, high)
 
 
 # Extreme models: six kinds of coordinates, forty of each
@@ -114,7 +119,6 @@ def _ends(a: np.ndarray, b: np.ndarray, s: np.ndarray) -> Interval:
 
 _ALL = np.ones(7, dtype=bool)
 _DOWN, _UP = np.where(DIRECTION == 0, -1, DIRECTION), np.where(DIRECTION == 0, 1, DIRECTION)
-_FULL, _PARTIAL = _interval, _estimated
 _STILL = "where s = 0 the attackers must stay at w_p"
 _SIDE = "your attack moves along s: where s = +1 it must be low, where s = -1 high"
 EXTREME_MISTAKES: dict[str, Mapping[str, Callable[[], Interval]]] = {
@@ -153,18 +157,18 @@ EXTREME_MISTAKES: dict[str, Mapping[str, Callable[[], Interval]]] = {
 }
 
 
-def _inside(got: np.ndarray, interval: Interval) -> bool:
-    low, high = interval
+def _inside(got: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
     return bool(((got >= low - 1e-5) & (got <= high + 1e-5)).all())
 
 
-def _outside(task: str, got: np.ndarray, interval: Interval) -> str:
+def _outside(
+    task: str, honest: Round, s: np.ndarray, got: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> str:
     """The first wrong kind of coordinate."""
-    low, high = interval
     j = int(((got < low - 1e-5) | (got > high + 1e-5)).any(axis=0).argmax())
-    models = HONEST.clients[:, j]
+    models = honest.clients[:, j]
     return (
-        f"{task} leaves its interval. Case: w_p = {HONEST.previous[j]:g}, s = {DIRECTION[j]:g}, "
+        f"{task} leaves its interval. Case: w_p = {honest.previous[j]:g}, s = {s[j]:g}, "
         f"benign models {models[~BYZANTINE].tolist()}, attackers {models[BYZANTINE].tolist()}\n"
         f"needed: values in [{low[j]:.4f}, {high[j]:.4f}]\ngot:    {got[:, j].round(4).tolist()}"
     )
