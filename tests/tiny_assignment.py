@@ -49,6 +49,7 @@ def source():
             points=3,
         ),
         cell("### BEGIN SOLUTION\nname = 'Ada'\n### END SOLUTION", "name", solution=True),
+        cell("raise OSError('pictures are not drawn when graded')", "plot-name"),
         cell("assert name and BASE == 10", "test-name", points=1),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
