@@ -94,7 +94,8 @@ def client_bars(
                 ("benign", BENIGN, ~byzantine),
                 ("malicious", MALICIOUS, byzantine),
             ):
-                ax.bar(clients[which], values[which], color=colour, label=kind)
+                if which.any():
+                    ax.bar(clients[which], values[which], color=colour, label=kind)
             if q is not None:
                 ax.axhline(q, color="black", lw=1, ls="--", label=f"q = {q:g}")
             ax.set(title=name, xlabel="client")
