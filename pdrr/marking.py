@@ -255,6 +255,13 @@ def feedback(
     page = BeautifulSoup(html, "html.parser")
     for script in page.find_all("script"):
         script.decompose()
+    for table in page.find_all("table"):
+        table["class"] = "table"
+    for link in page.select("#toc a"):  # all of them are called "Test cell"
+        link.string = str(link["href"]).lstrip("#")
+    style = page.new_tag("style")
+    style.string = "pre { white-space: pre-wrap; }"
+    (page.head or page).append(style)
     return str(page)
 
 
