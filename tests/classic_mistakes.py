@@ -347,6 +347,6 @@ MISTAKES = [
             return (low, high) if low < high else None
         """,
         {"test-q-range": 2},
-        "your range",
+        "your range spans all scores",
     ),
 ]

@@ -357,7 +357,17 @@ def test_handing_the_work_to_this_package_is_found():
     def borrowed(clients):
         return [AGGREGATORS["mean"](row) for row in clients] and far(clients, clients)
 
+    def method(clients):
+        return clients.far  # no name of ours, though it is spelled alike
+
+    def imported(clients):
+        from pdrr import mean
+
+        return mean(clients)
+
     contracts.check_own_work(honest)
+    contracts.check_own_work(method)
+    assert "uses pdrr's pdrr" in complaint(contracts.check_own_work, imported)
     contracts.check_own_work(borrowed, allowed=["AGGREGATORS", "far"])
     assert "uses pdrr's far" in complaint(contracts.check_own_work, borrowed)
     assert "pdrr's own" in complaint(contracts.check_own_work, far)

@@ -105,6 +105,9 @@ def check_q_range(f: Answer) -> None:
         "your range leaves [0, 1] and is never None: clip it; None where it is empty": unclipped,
         "your range is empty and yet not None: no q separates them then": always,
         "a benign score equal to the smallest malicious one leaves no q: None": closed,
+        "your range spans all scores: from the largest benign to the smallest malicious one": (
+            edges(benign=min, malicious=max)
+        ),
         "your range ends at the largest malicious score: all must be found, so the smallest": (
             edges(malicious=max)
         ),

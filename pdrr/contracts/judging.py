@@ -8,6 +8,7 @@ so in an AssertionError; errors that the function itself raises are left as they
 
 from __future__ import annotations
 
+import dis
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,9 +156,11 @@ def check_own_work(f: Answer, allowed: Sequence[str] = ()) -> None:
 
 
 def _names(code: CodeType) -> set[str]:
-    """Global names and attributes that a function uses, and the functions in it."""
+    """Global names and modules that a function uses, and the functions in it."""
+    used = {"LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"}
+    own = {step.argval for step in dis.get_instructions(code) if step.opname in used}
     inner = (part for part in code.co_consts if isinstance(part, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return own.union(*map(_names, inner))
 
 
 def _faults(task: str, got: np.ndarray, right: np.ndarray) -> str:
