@@ -113,16 +113,20 @@ def restore(work: Assignment, notebook: NotebookNode) -> list[str]:
     DeduplicateIds(log=LOG).preprocess(notebook, {})
     notebook.cells = [_restored(cell, made.get(mark(cell, "grade_id"))) for cell in notebook.cells]
     here = {mark(cell, "grade_id") for cell in notebook.cells}
-    if not here & set(made):
+    answers = {name for name, cell in made.items() if mark(cell, "solution")}
+    missing = [name for name in made if name not in here]
+    if len(missing) == len(made):
         remarks.append(f"the notebook has no cell of {work.name}: is it another one?")
+    else:
+        lost = [name for name in missing if name in answers]
+        back = [name for name in missing if name not in answers]
+        remarks += [f"answers without a cell: {', '.join(lost)}"] if lost else []
+        remarks += [f"missing, put back: {', '.join(back)}"] if back else []
     before: list[str] = []  # of the assignment's cells
     for name, cell in made.items():
-        if name not in here:
-            what = "answer" if mark(cell, "solution") else "cell"
-            remarks.append(f"{what} {name} was missing")
-            if not mark(cell, "solution"):
-                notebook.cells.insert(_place(notebook, made, before, here), deepcopy(cell))
-                here.add(name)
+        if name in missing and name not in answers:
+            notebook.cells.insert(_place(notebook, before, answers, here), deepcopy(cell))
+            here.add(name)
         before.append(name)
     notebook.metadata["kernelspec"] = work.source.metadata.get("kernelspec", {})
     return remarks
@@ -139,12 +143,10 @@ def _restored(cell: NotebookNode, made: NotebookNode | None) -> NotebookNode:
     return new
 
 
-def _place(
-    notebook: NotebookNode, made: dict[str, NotebookNode], before: Sequence[str], here: set[str]
-) -> int:
+def _place(notebook: NotebookNode, before: list[str], answers: set[str], here: set[str]) -> int:
     """Where a missing cell belongs that comes after those `before`."""
-    answers = [name for name in before if mark(made[name], "solution")]
-    if answers and answers[-1] not in here:
+    above = [name for name in before if name in answers]
+    if above and above[-1] not in here:
         return len(notebook.cells)
     present = [name for name in before if name in here]
     if not present:

@@ -178,10 +178,7 @@ def test_locked_cells_come_back_as_they_were_made(tiny):
 
 def test_deleted_locked_cells_come_back_to_their_places(tiny):
     notebook = without(tiny.filled(tiny.solutions), "setup", "test-double")
-    assert marking.restore(tiny, notebook) == [
-        "cell setup was missing",
-        "cell test-double was missing",
-    ]
+    assert marking.restore(tiny, notebook) == ["missing, put back: setup, test-double"]
     assert [i for i in ids(notebook) if i] == list(filter(None, ids(tiny.student)))
 
 
@@ -189,8 +186,8 @@ def test_a_deleted_answer_does_not_come_back_over_its_copy(tiny):
     notebook = without(tiny.filled(tiny.solutions), "add", "test-add")
     notebook.cells.append(nbformat.v4.new_code_cell(tiny.solutions["add"]))
     assert marking.restore(tiny, notebook) == [
-        "answer add was missing",
-        "cell test-add was missing",
+        "answers without a cell: add",
+        "missing, put back: test-add",
     ]
     assert ids(notebook)[-2:] == ["", "test-add"]
 
