@@ -158,7 +158,8 @@ def require() -> None:
     """ValueError that says how to install nbgrader, if it is missing."""
     if find_spec("nbgrader") is None:
         raise ValueError(
-            "coursework needs nbgrader, which is not installed: pip install '.[coursework]'"
+            "coursework needs nbgrader, got no such package: "
+            "pip install '.[experiments,docs,coursework]'"
         )
 
 

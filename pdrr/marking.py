@@ -269,9 +269,9 @@ def feedback(
 
 def _harmless(output: NotebookNode) -> NotebookNode:
     if "data" in output:
-        kept = {
-            kind: output.data[kind] for kind in ("text/plain", "image/png") if kind in output.data
-        }
+        known = ("text/plain", "image/png")
+        kept = {kind: output.data[kind] for kind in known if kind in output.data}
+        kept = kept or {"text/plain": f"({', '.join(output.data)}: not shown)"}
         output = nbformat.v4.new_output("display_data", data=kept)
     return output
 

@@ -88,11 +88,10 @@ def alone() -> tuple[str, ...]:
 
 def confine(limits: Limits) -> None:
     """Put the limits on this process and all it will start; adopt what outlives its parent."""
-    for kind, amount in (
-        (resource.RLIMIT_AS, int(limits.memory * 2**30)),
-        (resource.RLIMIT_FSIZE, FILE),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    amounts = {resource.RLIMIT_FSIZE: FILE, resource.RLIMIT_CORE: 0}
+    if sys.platform != "darwin":  # which refuses it
+        amounts[resource.RLIMIT_AS] = int(limits.memory * 2**30)
+    for kind, amount in amounts.items():
         _, hard = resource.getrlimit(kind)
         amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
         resource.setrlimit(kind, (amount, amount))

@@ -94,9 +94,7 @@ def test_without_nbgrader_a_line_says_how_to_get_it(monkeypatch, capsys, tmp_pat
         with pytest.raises(SystemExit) as end:
             main(words)
         assert end.value.code == 2
-        assert re.search(
-            r"needs nbgrader.*: pip install '\.\[coursework\]'", capsys.readouterr().err
-        )
+        assert re.search(r"needs nbgrader.*: pip install '.*coursework\]'", capsys.readouterr().err)
 
 
 # what a class hands in
@@ -255,31 +253,44 @@ while True:
 """
 ADD = "def add(a, b):\n    return a + b\n"
 HOSTILE = {  # student: answers beside the reference's; cells without points, and their messages
-    "reference": ({}, {}),
+    "reference": (
+        {"add": "import sys\n" + ADD + "print('hm', file=sys.stderr)"},
+        {},
+    ),
     "loops": ({"add": "def add(a, b):\n    while True: pass"}, {"test-add": STOPPED}),
     "stubborn": (
         {"add": STUBBORN + ADD},
         {"test-add": f"NameError: .*'add'.* {ENDED}{STOPPED}; it did not stop\\)"},
     ),
     "leaves": ({"double": "def double(x):\n    import os; os._exit(0)"}, {"test-double": DIED}),
-    "exits": (
-        {"double": "def double(x):\n    exit()", "add": "import sys\nsys.exit()\n" + ADD},
+    "exits-floods-asks": (
+        {
+            "double": "def double(x):\n    exit()",
+            "add": "def add(a, b):\n    for _ in range(10**6): print('x' * 1000)",
+            "name": "name = input()",
+        },
         {
             "test-double": "SystemExit: the cell called exit",
-            "test-add": f"NameError: .*{ENDED}SystemExit\\)",
+            "test-add": "the cell printed more than 100,000 characters",
+            "test-name": "NameError.*StdinNotImplementedError",
         },
     ),
-    "hog": (
-        {"add": "def add(a, b):\n    return bytearray(2**33)"},
-        {"test-add": "MemoryError"},
+    "exits-forgets": (
+        {"add": "import sys\nsys.exit()\n" + ADD, "name": "name = 'x' +"},
+        {
+            "test-add": f"NameError: .*{ENDED}SystemExit\\)",
+            "test-name": rf"NameError: .*{ENDED}SyntaxError: invalid syntax \(line 1\)\)",
+        },
     ),
-    "prints": (
-        {"add": "def add(a, b):\n    for _ in range(10**6): print('x' * 1000)"},
-        {"test-add": "the cell printed more than 100,000 characters"},
-    ),
-    "shows": (
-        {"add": "for _ in range(600): display({'text/html': 'q' * 10000}, raw=True)"},
-        {"test-add": f"NameError: .*{ENDED}stopped: its output was over .* characters\\)"},
+    "hoards-shows": (
+        {
+            "double": "def double(x):\n    return bytearray(2**33)",
+            "add": "for _ in range(600): display({'text/html': 'q' * 10000}, raw=True)",
+        },
+        {
+            "test-double": "MemoryError",
+            "test-add": f"NameError: .*{ENDED}stopped: its output was over .* characters\\)",
+        },
     ),
     "deletes": (
         {"double": "globals().clear()\ndef double(x):\n    return 2 * x"},
@@ -288,12 +299,6 @@ HOSTILE = {  # student: answers beside the reference's; cells without points, an
     "writes": (
         {"add": "open('here', 'w').write('x')\nopen('big', 'wb').write(bytes(70 * 2**20))\n" + ADD},
         {"test-add": f"NameError: .*{ENDED}OSError: .*File too large\\)"},
-    ),
-    "asks": ({"name": "name = input()"}, {"test-name": "NameError.*StdinNotImplementedError"}),
-    "talks": ({"add": "import sys\n" + ADD + "print('hm', file=sys.stderr)"}, {}),
-    "forgets": (
-        {"name": "name = 'x' +"},
-        {"test-name": rf"NameError: .*{ENDED}SyntaxError: invalid syntax \(line 1\)\)"},
     ),
 }
 
