@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -27,6 +29,7 @@ from pdrr.sandbox import Limits
 from pdrr.store import atomic, digest
 from pdrr.submissions import Class, Submission, find
 
+GRACE = 10  # seconds to clear up after a killed run
 SPARE = 90  # seconds beyond its limit that a submission's process is waited for
 
 
@@ -144,13 +147,26 @@ def _each(
 def _worker(answer: Connection, work: Assignment, content: bytes, limits: Limits) -> None:
     """Grade one submission and send the result, or in words why there is none."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the teacher's Ctrl-C is the parent's
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
     sandbox.confine(limits)
     try:
         result: Result | str = grade(work, content, limits)
     except (RuntimeError, OSError, MemoryError, ValueError) as error:
         result = f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        return  # nobody waits for it any more
     answer.send(result)
+
+
+def _outlive_nobody() -> None:
+    """End this process, and all it has started, when the one that asked for it is killed."""
+    asker = multiprocessing.parent_process()
+    assert asker is not None
+    wait([asker.sentinel])
+    _thread.interrupt_main()
+    time.sleep(GRACE)
+    sandbox.end_family(psutil.Process(), itself=True)
 
 
 def _answer(connection: Connection) -> Result | str:

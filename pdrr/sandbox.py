@@ -145,6 +145,7 @@ def run(cells: Sequence[NotebookNode], limits: Limits) -> None:
                     finished.append(cell)
         finally:
             kernel.end()
+            end_family(psutil.Process(), itself=False)  # also what did not come to run
             kernel.context.destroy(linger=0)
 
 
@@ -178,7 +179,6 @@ class Kernel:
         self.limits = limits
         self.deadline = deadline
         self.running = False
-        self.parent = os.getppid()
         self.context = zmq.Context()
         self.context.setsockopt(zmq.MAXMSGSIZE, MESSAGE)  # a longer one is refused unread
 
@@ -236,8 +236,6 @@ class Kernel:
             try:
                 message = self._client.get_iopub_msg(timeout=SLICE)
             except Empty:
-                if os.getppid() != self.parent:
-                    raise RuntimeError("whoever asked for this is gone") from None
                 if not self._manager.is_alive():
                     self.end()
                     return [*outputs, failure("ProcessDied", DIED)], False
