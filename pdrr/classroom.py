@@ -110,7 +110,9 @@ class Classroom:
 
     def attacked(self, honest: Round, attack: Attack) -> Round:
         """The round as the server observes it when the compromised clients run `attack`."""
-        rng = np.random.default_rng([self.seed, honest.number, self.k])
+        # a generator that does not tell the classroom's seed
+        state = np.random.SeedSequence([self.seed, honest.number, self.k]).generate_state(4)
+        rng = np.random.default_rng(state)
         crafted = attack(_copy(honest), self.byzantine.copy(), rng)
         with np.errstate(over="ignore"):  # infinite then, as the server would receive it
             models = np.asarray(crafted).astype(np.float32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ SEEDS = (1, 2)  # to practise on; marks are given on others
 BETA, Q = 12, 0.95  # of the server's trimmed mean and its PDRR; beta is the classroom's c
 WARM, ROUNDS = 5, 5  # honest rounds before the contest, and rounds of it
 PATIENCE = (0.5, 1.0)  # how far the patient attack goes, in standard deviations
-EVASION_STEPS = (0.08, 0.12, 0.16, 0.19, 0.22)
+EVASION_STEPS = (0.08, 0.12, 0.15, 0.19, 0.25)
 DETECTION_STEPS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -80,13 +81,9 @@ def evasion(attack: Attack, seeds: Iterable[int] = SEEDS) -> float:
     """
     damage = []
     for seed in seeds:
-        room, start, _ = _stage(seed)
-        after = [
-            room.play(_defended, rounds=ROUNDS, attack=way, start=start, first=WARM + 1)
-            for way in (None, attack)
-        ]
-        quiet, noisy = (game.accuracies[-1] for game in after)
-        damage.append(max(0.0, 1 - noisy / quiet))
+        room, start, quiet, _ = _stage(2 * seed)
+        game = room.play(_defended, rounds=ROUNDS, attack=attack, start=start, first=WARM + 1)
+        damage.append(max(0.0, 1 - game.accuracies[-1] / quiet))
     return float(np.mean(damage))
 
 
@@ -110,7 +107,7 @@ def detection(detector: Detector, seeds: Iterable[int] = SEEDS) -> float:
     """
     scores = []
     for seed in seeds:
-        room, _, rounds = _stage(seed)
+        room, _, _, rounds = _stage(2 * seed + 1)
         shown = [(honest, attack) for honest in rounds for attack in ATTACKS]
         attacked, quiet = [], []
         for index in np.random.default_rng(seed).permutation(len(shown)):
@@ -167,15 +164,21 @@ def _defended(observed: Round) -> np.ndarray:
 
 
 @cache
-def _stage(seed: int) -> tuple[Classroom, np.ndarray, tuple[Round, ...]]:
-    """A classroom, its model after the first rounds, and the honest rounds that follow."""
-    room = Classroom(seed)
+def _stage(number: int) -> tuple[Classroom, np.ndarray, float, tuple[Round, ...]]:
+    """A classroom, its model after the first rounds, and what follows if nobody attacks.
+
+    That is: the accuracy under the defence, and the honest rounds of the rule alone. Evasion and
+    detection have classrooms of their own, so that one entry cannot tell the other anything.
+    """
+    room = Classroom(number)
 
     def rule(observed: Round) -> np.ndarray:
         return np.asarray(trimmed_mean(observed.clients, beta=BETA))
 
     start = room.play(rule, rounds=WARM).model
-    return room, start, room.play(rule, rounds=ROUNDS, start=start, first=WARM + 1).rounds
+    after: dict[str, Any] = {"rounds": ROUNDS, "start": start, "first": WARM + 1}
+    quiet = room.play(_defended, **after).accuracies[-1]
+    return room, start, float(quiet), room.play(rule, **after).rounds
 
 
 def _verdict(detector: Detector, observed: Round) -> np.ndarray:

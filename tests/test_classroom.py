@@ -231,7 +231,7 @@ def test_the_defence_itself_earns_nothing_and_there_is_room_above():
 def test_knowing_the_truth_earns_everything():
     truth = {}
     for seed in contest.SEEDS:
-        room, _, rounds = contest._stage(seed)
+        room, _, _, rounds = contest._stage(2 * seed + 1)
         for honest in rounds:
             truth[honest.clients[0].tobytes(), True] = np.zeros(30, dtype=bool)
             for way in (contest.plain_attack, contest.patient_attack):
@@ -242,6 +242,20 @@ def test_knowing_the_truth_earns_everything():
         return truth.get((observed.clients.tobytes(), False), np.zeros(30, dtype=bool))
 
     assert contest.detection(oracle) == 1
+
+
+def test_one_entry_learns_nothing_for_the_other():
+    known = []
+
+    def curious(honest, byzantine, rng):
+        known.append((byzantine.tobytes(), rng.bit_generator.seed_seq.entropy))
+        return honest.clients[byzantine]
+
+    contest.evasion(curious)
+    detected = {contest._stage(2 * seed + 1)[0] for seed in contest.SEEDS}
+    assert not {mask for mask, _ in known} & {room.byzantine.tobytes() for room in detected}
+    for _, entropy in known:
+        assert min(entropy) > 1000, "the seed of the classroom"
 
 
 def test_a_verdict_must_be_one():

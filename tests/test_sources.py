@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from classic_mistakes import MISTAKES
-from pdrr import contest
+from pdrr import PDRR, contest
+from pdrr.attacks import middle_direction
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks" / "coursework"
@@ -118,12 +120,19 @@ def test_the_student_s_version_has_no_answer_and_says_where_a_check_is(name):
         assert student(cell.source).strip(), "a check that is hidden says that it is there"
 
 
-def test_held_out_rounds_stay_hidden():
+def held_out():
+    """Seeds of the classrooms that count."""
     (cell,) = [cell for cell in checks("find_the_poisoner") if grade_id(cell) == "test-contest"]
-    seeds = re.search(r"seeds=\(([\d, ]+)\)", HIDDEN.search(cell.source)[0])[1].split(", ")
+    listed = re.search(r"seeds=\(([\d, ]+)\)", HIDDEN.search(cell.source)[0])[1]
+    return [int(seed) for seed in listed.split(", ")]
+
+
+def test_held_out_rounds_stay_hidden():
+    seeds = held_out()
     assert len(set(seeds)) == 3
-    handed_out = "\n".join(student(c.source) for c in read("find_the_poisoner").cells)
-    shown = set(re.findall(r"\d+", handed_out)) | set(map(str, contest.SEEDS))
+    assert min(seeds) > 10_000, "too small: found by trying"
+    handed_out = "\n".join(student(cell.source) for cell in read("find_the_poisoner").cells)
+    shown = {int(number) for number in re.findall(r"\d+", handed_out)} | set(contest.SEEDS)
     assert not set(seeds) & shown
 
 
@@ -228,6 +237,60 @@ def test_a_classic_mistake_costs_what_it_should_and_is_named(mistake):
     result = graded(mistake.assignment, {mistake.cell: mistake.code})
     assert lost(mistake.assignment, result) == mistake.lost
     assert mistake.message in " ".join(result[cell][1] for cell in mistake.lost)
+
+
+def within(honest, byzantine, _):
+    benign = honest.clients[~byzantine].astype(float)
+    model = benign.mean(axis=0) - 0.8 * middle_direction(honest, 12) * benign.std(axis=0)
+    return np.tile(model, (12, 1))
+
+
+def flagged(rule, **settings):
+    return lambda observed: PDRR(rule, **settings).detect(observed).flagged
+
+
+KRUM = flagged("krum", c=12, q=0.25)
+ENTRIES = {
+    "nothing; noise; the attack of assignment 2": [
+        lambda honest, byzantine, _: honest.clients[byzantine],
+        lambda honest, byzantine, rng: (
+            honest.previous + rng.normal(0, honest.updates.std(), (byzantine.sum(), honest.d))
+        ),
+        contest.plain_attack,
+    ],
+    "turning the updates round": [
+        lambda honest, byzantine, _: honest.previous - honest.updates[byzantine]
+    ],
+    "`contest.patient_attack`": [contest.patient_attack],
+    "0.8 standard deviations from the benign mean": [within],
+    "flagging nobody; everybody; by a coin": [
+        lambda observed: np.zeros(observed.k, dtype=bool),
+        lambda observed: np.ones(observed.k, dtype=bool),
+        lambda observed: np.random.default_rng(int(observed.clients.sum() * 100)).random(30) < 0.5,
+    ],
+    "PDRR for the trimmed mean; for the median; for Krum": [
+        contest.pdrr_detector,
+        flagged("median", q=0.71),
+        KRUM,
+    ],
+    "flagged by PDRR for Krum or for the trimmed mean": [
+        lambda observed: KRUM(observed) | contest.pdrr_detector(observed)
+    ],
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_entries_earn_what_the_instructors_page_says(entry):
+    (row,) = [line for line in PAGE.split("\n") if line.startswith(f"| {entry} |")]
+    _, _, said, earned, _ = [part.strip() for part in row.split("|")]
+    is_attack = list(ENTRIES).index(entry) < 4
+    score = contest.evasion if is_attack else contest.detection
+    steps = contest.EVASION_STEPS if is_attack else contest.DETECTION_STEPS
+    stated = [float(number) for number in re.findall(r"[\d.]+", said)]
+    for play, number in zip(ENTRIES[entry], stated, strict=True):
+        found = score(play, held_out())
+        assert found == pytest.approx(number, abs=0.03)
+        assert contest.points(found, steps) == int(earned)
 
 
 def test_mistakes_are_spread_over_the_course():
