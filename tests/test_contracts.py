@@ -264,6 +264,18 @@ def test_half_a_search_passes_half_of_the_check():
     assert "you only halve" in complaint(contracts.check_lambda_search, halve)
 
 
+@pytest.mark.parametrize(
+    ("factor", "words"), [(1.0005, "return the last accepted value"), (1.5, "ask accepts")]
+)
+def test_a_lambda_that_is_not_accepted_is_refused(factor, words):
+    def beyond(accepts, bound):
+        found = search(accepts, bound)
+        return found if found == bound else factor * found
+
+    message = complaint(contracts.check_lambda_search, beyond, width=0.5)
+    assert words in message
+
+
 def test_an_endless_search_comes_to_an_end():
     def endless(accepts, bound):
         while not accepts(bound):
