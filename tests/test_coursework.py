@@ -254,7 +254,7 @@ while True:
 ADD = "def add(a, b):\n    return a + b\n"
 HOSTILE = {  # student: answers beside the reference's; cells without points, and their messages
     "reference": (
-        {"add": "import sys\n" + ADD + "print('hm', file=sys.stderr)"},
+        {"add": "import sys\ndef add(a, b):\n    print('hm', file=sys.stderr)\n    return a + b"},
         {},
     ),
     "loops": ({"add": "def add(a, b):\n    while True: pass"}, {"test-add": STOPPED}),
