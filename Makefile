@@ -2,6 +2,7 @@
 #   PROFILE  smoke, quick or paper
 #   DATA     glyphs (embedded), a FEMNIST .npz file or a LEAF folder
 #   ARGS     parameters of one notebook: make fig04 ARGS="-p c 15"
+#   SUBMISSIONS  coursework to grade: a folder with a folder for each student
 
 PROFILE ?= quick
 DATA    ?= glyphs
@@ -25,7 +26,7 @@ sec5 := fig08 fig09 fig10 fig11 table1 table2 table2b table3 table4
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format check record pages pdf picture lock data clean $(STEMS) sec2 sec3 sec4 sec5 force
+.PHONY: help book test lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) sec2 sec3 sec4 sec5 force
 
 help: ## this list
 	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
@@ -89,7 +90,17 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv
 	build/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
-	  --extra kernels --extra experiments --extra docs --extra test pyproject.toml -o requirements.lock
+	  --extra kernels --extra experiments --extra docs --extra coursework --extra test pyproject.toml -o requirements.lock
+
+assignments: $(READY) ## students' versions of the coursework, in build/assignments
+	@$(RUN) assignments $(ARGS)
+
+grade: $(READY) ## grade a folder of coursework: make grade SUBMISSIONS=dir
+	@$(if $(SUBMISSIONS),,$(error make grade needs SUBMISSIONS=dir, with a folder for each student))
+	@$(RUN) grade "$(SUBMISSIONS)" $(ARGS)
+
+demo-class: $(READY) ## make 30 submissions, grade them, check the marks; in build/demo-class
+	@.venv/bin/python scripts/demo_class.py $(ARGS)
 
 clean: ## remove what was built; the cache of trained rounds stays
 	rm -rf build/book build/site build/runs build/pages
@@ -109,6 +120,7 @@ $(READY): requirements.lock pyproject.toml
 
 PAGES   := $(STEMS:%=build/pages/$(PROFILE)/%.ipynb)
 SOURCES := $(shell find pdrr -name '*.py' -o -name '*.yaml' -o -name 'glyphs.png')
+WORKS   := $(wildcard notebooks/coursework/*.ipynb)
 CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 
 build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) $(wildcard $(DATA)) build/pages/.data-$(subst /,_,$(DATA))
@@ -125,10 +137,11 @@ build/pages/.data-$(subst /,_,$(DATA)):
 build/pages/.profile-$(PROFILE):
 	@mkdir -p $(@D) && rm -f $(@D)/.profile-* && touch $@
 
-$(SITE)/index.html: $(PAGES) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile-$(PROFILE)
+$(SITE)/index.html: $(PAGES) $(WORKS) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile-$(PROFILE)
 	@rm -rf build/book build/site && mkdir -p build/book/notebooks
 	@cp -pR book/. build/book/
 	@cp -p $(PAGES) build/book/notebooks/
+	@$(RUN) assignments --book --out build/book
 	@$(RUN) status build/book/notebooks > build/book/status.md
 	.venv/bin/jupyter-book build build/book --config _config.yml --toc $(CURDIR)/build/book/_toc.yml \
 	  --path-output build/site -W -n --keep-going --quiet

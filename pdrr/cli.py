@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from pdrr import __version__, config
 from pdrr.records import RECORDED
 
 NOTEBOOKS = Path("notebooks")
+COURSEWORK = NOTEBOOKS / "coursework"
 
 
 profile_option = click.option(
@@ -177,6 +179,64 @@ def describe_data(profile: str, source: str) -> None:
     from pdrr import experiments
 
     click.echo(experiments.dataset(config.load(profile, {"data.source": source})).summary())
+
+
+@cli.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="build/assignments", show_default=True
+)
+@click.option("--book", is_flag=True, help="OUT is a book's folder: add pages and downloads to it.")
+def assignments(out: Path, book: bool) -> None:
+    """Build the students' versions of the coursework: OUT/NAME/NAME.ipynb."""
+    from pdrr import coursework
+
+    coursework.require()
+    works = coursework.read(COURSEWORK)
+    if book:
+        coursework.stage(works, out)
+        return
+    for path in coursework.release(works, out):
+        click.echo(f"wrote {path}")
+
+
+@cli.command()
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="build/grades", show_default=True)
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path),
+    default=COURSEWORK,
+    show_default=True,
+    help="Folder of the assignments' sources.",
+)
+@click.option("--cell-seconds", default=30.0, show_default=True, help="For each cell.")
+@click.option("--total-seconds", default=300.0, show_default=True, help="For each submission.")
+@click.option("--memory", default=4.0, show_default=True, help="GiB of address space.")
+@click.option("-j", "--jobs", type=int, help="Submissions at the same time.  [number of cores]")
+def grade(
+    submissions: Path,
+    out: Path,
+    sources: Path,
+    cell_seconds: float,
+    total_seconds: float,
+    memory: float,
+    jobs: int | None,
+) -> None:
+    """Grade the notebooks SUBMISSIONS/STUDENT/ASSIGNMENT.ipynb.
+
+    Writes marks.csv, totals.csv and a page of feedback for each student and assignment to OUT. A
+    killed run goes on where it was; what has not changed is not graded again.
+    """
+    from pdrr import coursework
+
+    coursework.require()
+    from pdrr import grading
+    from pdrr.sandbox import Limits
+
+    limits = Limits(cell=cell_seconds, total=total_seconds, memory=memory)
+    works = coursework.read(sources)
+    report = grading.grade_class(submissions, works, out, limits, jobs or os.cpu_count() or 1)
+    click.echo(grading.as_text(report, out))
 
 
 def main(arguments: list[str] | None = None) -> Any:

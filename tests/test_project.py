@@ -57,6 +57,16 @@ ROOMS = {  # imports go to the same or a lower number
     "notebooks": 5,
     "performance": 5,
     "stages": 5,
+    "classroom": 3,
+    "contest": 4,
+    "contracts": 4,
+    "classroom_figures": 5,
+    "coursework": 5,
+    "submissions": 5,
+    "guard": 5,
+    "sandbox": 5,
+    "marking": 5,
+    "grading": 5,
     "cli": 5,
     "__main__": 5,
 }
@@ -101,7 +111,9 @@ def requirements(*extras):
 def test_conda_users_get_the_same_requirements():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
     (pip,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
-    assert sorted(pip) == requirements("kernels", "experiments", "docs", "test", "gpu")
+    assert sorted(pip) == requirements(
+        "kernels", "experiments", "docs", "coursework", "test", "gpu"
+    )
     plain = [part for part in environment["dependencies"] if isinstance(part, str)]
     assert f"python{PROJECT['requires-python']}" in plain
 
@@ -109,7 +121,7 @@ def test_conda_users_get_the_same_requirements():
 def test_the_lock_pins_every_requirement_with_hashes():
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)[^\n]*\\\n    --hash=sha256:", lock, re.M))
-    for text in requirements("kernels", "experiments", "docs", "test"):
+    for text in requirements("kernels", "experiments", "docs", "coursework", "test"):
         wanted = Requirement(text)
         version = pinned.get(canonicalize_name(wanted.name))
         assert version is not None, f"{text}: make lock"
@@ -148,13 +160,13 @@ def test_only_arrays_knows_the_array_libraries(module):
     assert not used or module == PACKAGE / "arrays.py" or "kernels" in module.parts
 
 
-DRAW = ("figures", "diagrams", "performance")
+DRAWING = ("figures", "diagrams", "performance", "classroom_figures")
 
 
 def test_only_figures_and_diagrams_draw(module):
     drawing = {"matplotlib", "seaborn"} & {name.split(".")[0] for name in imports(module)}
-    assert not drawing or module.stem in DRAW
-    if module.stem not in DRAW:
+    assert not drawing or module.stem in DRAWING
+    if module.stem not in DRAWING:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))
 
 
