@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pdrr.aggregators import trimmed_mean
+from pdrr.attacks import trimmed_mean_attack
 from pdrr.classroom import Attack, Classroom
 from pdrr.defenses import PDRR
-from pdrr.knowledge import middle_direction, trimmed_mean_attack
+from pdrr.knowledge import middle_direction
 from pdrr.metrics import far, mar
 from pdrr.types import Round
 
