@@ -9,11 +9,12 @@ import pytest
 
 import oracles as exact
 from pdrr import AGGREGATORS, PDRR, Round, contracts, far, mar, q_range, trimmed_mean_attack
-from pdrr.attacks import _KrumSimulation, _signs
+from pdrr.attacks import _KrumSimulation
 from pdrr.contracts import aggregation, attacking, detection, extremes, oracles, statistics
 from pdrr.contracts.krum import SCORE_MISTAKES
 from pdrr.defenses import suspicion
 from pdrr.distances import krum_scores, pairwise_squared_distances
+from pdrr.knowledge import _signs
 
 SEEDS = range(8)
 
