@@ -10,10 +10,13 @@ import numpy as np
 from numba import njit
 
 WIDTH = 512
-"""Coordinates in a tile, which stays in the cache of one processor."""
+"""Coordinates in a tile of differences, which stays in the cache of one processor."""
 
 STRIDE = WIDTH + 16
 """From row to row of a tile of differences: at a power of two, rows would share cache lines."""
+
+SIGNS = 1024
+"""Coordinates in a tile of signs."""
 
 LONG = 8192
 """Coordinates of a model that are read in one run: memory answers that twice as fast."""
@@ -178,10 +181,10 @@ def sign_tile(x, base, y):
 def sign_sums(flat, starts, previous, chosen):
     """[3, k + 1]: the sums of `sign_tile` with y = Sgn(chosen - previous), for y itself last."""
     k = starts.size
-    y = np.empty(WIDTH, np.float32)
+    y = np.empty(SIGNS, np.float32)
     result = np.zeros((3, k + 1))
-    for at in range(0, chosen.size, WIDTH):
-        m = min(WIDTH, chosen.size - at)
+    for at in range(0, chosen.size, SIGNS):
+        m = min(SIGNS, chosen.size - at)
         fetch(flat, starts, at, chosen.size, y)
         base, own = previous[at : at + m], chosen[at : at + m]
         for j in range(m):
