@@ -23,7 +23,8 @@ def pairwise_squared_distances(
 
     Computed from the Gram matrix of the differences to `previous`, in float64. Where two models
     are so close that the Gram matrix would cancel (clones at 1e-7 in millions of coordinates),
-    the pair is computed again from its own differences.
+    they are computed again: the largest group of close models from differences to one of them,
+    what is left pair by pair.
 
     Parameters
     ----------
@@ -42,15 +43,15 @@ def pairwise_squared_distances(
     """
     rows = np.arange(clients.shape[0]) if rows is None else rows
     with np.errstate(over="ignore", invalid="ignore"):
-        products = gram(clients, previous, rows)
-        norms = np.diag(products)
-        scale = norms[:, None] + norms[None, :]
-        squared: np.ndarray = scale - 2 * products
-        squared[~np.isfinite(squared)] = np.inf
-        squared = np.maximum(squared, 0)
-
-        # the Gram matrix is exact to about 1e-15 of the norms: keep six digits of every distance
-        close = np.isfinite(squared) & (squared <= 1e-9 * scale)
+        norms, squared = _from_products(gram(clients, previous, rows))
+        close = _cancelled(norms, squared)
+        centre = int(np.argmax(np.count_nonzero(close, axis=1)))
+        group = np.flatnonzero(close[centre] | (np.arange(len(rows)) == centre))
+        if len(group) > 2:  # an attacker's clones: take the differences to one of them
+            among = np.ix_(group, group)
+            nearer = gram(clients, clients[int(rows[centre]), :], rows[group])
+            own_norms, squared[among] = _from_products(nearer)
+            close[among] = _cancelled(own_norms, squared[among])
         i, j = np.nonzero(np.triu(close, 1))
         if i.size:
             squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
@@ -59,6 +60,25 @@ def pairwise_squared_distances(
         bad = ~to_host(finite_rows(clients))[rows]
         squared[bad, :] = squared[:, bad] = np.nan
     return squared
+
+
+def _from_products(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared norms [n] and squared distances [n, n] from inner products [n, n]."""
+    norms = np.diag(products)
+    squared = norms[:, None] + norms[None, :] - 2 * products
+    squared[~np.isfinite(squared)] = np.inf
+    return norms, np.maximum(squared, 0)
+
+
+def _cancelled(norms: np.ndarray, squared: np.ndarray) -> np.ndarray:
+    """bool [n, n]: of which two models the distance has too few digits left.
+
+    Inner products are exact to about 1e-15 of the norms: all others keep six digits.
+    """
+    scale = norms[:, None] + norms[None, :]
+    close: np.ndarray = np.isfinite(squared) & (squared <= 1e-9 * scale) & (scale > 0)
+    np.fill_diagonal(close, False)
+    return close
 
 
 @accelerated
