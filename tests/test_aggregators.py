@@ -418,6 +418,25 @@ def test_krum_tells_clones_apart_at_a_distance_of_1e_7(seed, with_previous):
     assert krum(clients, c=4, previous=given_previous).tobytes() == clients[winner].tobytes()
 
 
+@pytest.mark.parametrize("kernels", ["on", "off"])
+def test_two_groups_of_clones_and_equal_models_keep_their_digits(kernels, monkeypatch):
+    # The larger group is measured from one of its members, the smaller one pair by pair; two equal
+    # models have distance 0, also away from that member.
+    monkeypatch.setenv("PDRR_KERNELS", kernels)
+    rng = np.random.default_rng(3)
+    previous, near = rng.uniform(0.05, 1, 50_000).astype(np.float32), np.empty((12, 50_000))
+    near[:5] = previous - 2e-4 + rng.uniform(-1e-7, 1e-7, (5, 50_000))
+    near[4] = near[3]
+    near[5:8] = previous + 1e-3 * rng.normal(size=50_000)
+    near[5:8] += rng.uniform(-1e-8, 1e-8, (3, 50_000))
+    near[8:] = previous + 1e-3 * rng.normal(size=(4, 50_000))
+    clients = near[rng.permutation(12)]
+    found = pairwise_squared_distances(clients, previous.astype(float))
+    true = ((clients[:, None] - clients[None]).astype(np.longdouble) ** 2).sum(axis=2).astype(float)
+    np.testing.assert_allclose(found, true, rtol=1e-6, atol=0)
+    assert np.count_nonzero(found == 0) == 12 + 2
+
+
 def test_differences_of_float32_models_are_not_rounded_to_float32():
     # 1 + n 2^-23 minus -1.5 needs 24 bits after the point; float32 has 22 there.
     steps = np.array([[0, 1, 2], [3, 1, 0], [2, 2, 7]])

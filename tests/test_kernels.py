@@ -344,12 +344,18 @@ def test_permuting_the_clients_permutes_the_counts_bit_for_bit(case, data):
         same(found, expected)
 
 
-@given(cases())
-def test_inner_products_and_distances_are_the_same(case):
+@pytest.mark.parametrize("side", [3, 5])  # either kind of processor
+@given(case=cases())
+def test_inner_products_and_distances_are_the_same(side, case):
     seen, rows, _ = case
     x = seen.clients[rows].astype(np.longdouble) - seen.previous
     for previous, exact in ((seen.previous, x), (None, seen.clients[rows].astype(np.longdouble))):
-        found, true = kernels.gram(seen.clients, previous, rows), (exact @ exact.T).astype(float)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "SIDE", side)
+            found, true = (
+                kernels.gram(seen.clients, previous, rows),
+                (exact @ exact.T).astype(float),
+            )
         scale = np.sqrt(np.outer(np.diag(true), np.diag(true)))
         assert (np.abs(found - true) <= 1e-13 * scale).all()
         assert (found == found.T).all()

@@ -18,11 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import get_host_cpu_features
 
 import pdrr.arrays
 from pdrr.kernels import columns, leave_one_out, sorting, sums
 from pdrr.kernels.network import sorting_program
 from pdrr.types import Round
+
+SIDE = 5 if get_host_cpu_features().get("avx512f") else 3  # of a square of inner products
 
 
 def finite_rows(clients: np.ndarray) -> np.ndarray:
@@ -108,7 +111,7 @@ def gram(clients: np.ndarray, previous: np.ndarray | None, rows: np.ndarray) -> 
     base = _vector(np.empty(0, clients.dtype) if previous is None else previous)
 
     def work(begin: int, end: int) -> Any:
-        return sums.gram(flat, starts + begin, base[begin:end], end - begin)
+        return sums.gram(flat, starts + begin, base[begin:end], end - begin, SIDE)
 
     lower = np.tril(_total(work, clients.shape[1], (len(rows), len(rows))))
     return np.asarray(lower + np.tril(lower, -1).T)

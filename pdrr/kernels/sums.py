@@ -12,7 +12,7 @@ from numba import njit
 WIDTH = 512
 """Coordinates in a tile of differences, which stays in the cache of one processor."""
 
-STRIDE = WIDTH + 16
+STRIDE = 1024 + 16
 """From row to row of a tile of differences: at a power of two, rows would share cache lines."""
 
 SIGNS = 1024
@@ -83,13 +83,17 @@ def differences(flat, starts, base, at, m, rows):
 
 
 @njit(cache=True, nogil=True, fastmath=any_order)
-def products(a0, a1, a2, b0, b1, b2, out):
-    """Add the nine inner products of three rows with three to `out` [3, 3].
+def products_3(rows, a, b, m, out):
+    """Add the inner products of the rows from a on with those from b on to `out` [3, 3].
 
     Nine sums stay in registers while six values are read: fewer would wait for memory.
     """
-    s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = 0.0
-    for j in range(a0.size):
+    a0, a1, a2 = rows[a:][:m], rows[a + 1 * STRIDE :][:m], rows[a + 2 * STRIDE :][:m]
+    b0, b1, b2 = rows[b:][:m], rows[b + 1 * STRIDE :][:m], rows[b + 2 * STRIDE :][:m]
+    s00 = s01 = s02 = 0.0
+    s10 = s11 = s12 = 0.0
+    s20 = s21 = s22 = 0.0
+    for j in range(m):
         s00 += a0[j] * b0[j]
         s01 += a0[j] * b1[j]
         s02 += a0[j] * b2[j]
@@ -110,25 +114,102 @@ def products(a0, a1, a2, b0, b1, b2, out):
     out[2, 2] += s22
 
 
+@njit(cache=True, nogil=True, fastmath=any_order)
+def products_5(rows, a, b, m, out):
+    """The same for [5, 5]: a quarter faster where a processor has 32 wide registers."""
+    a0, a1, a2, a3, a4 = (
+        rows[a:][:m],
+        rows[a + 1 * STRIDE :][:m],
+        rows[a + 2 * STRIDE :][:m],
+        rows[a + 3 * STRIDE :][:m],
+        rows[a + 4 * STRIDE :][:m],
+    )
+    b0, b1, b2, b3, b4 = (
+        rows[b:][:m],
+        rows[b + 1 * STRIDE :][:m],
+        rows[b + 2 * STRIDE :][:m],
+        rows[b + 3 * STRIDE :][:m],
+        rows[b + 4 * STRIDE :][:m],
+    )
+    s00 = s01 = s02 = s03 = s04 = 0.0
+    s10 = s11 = s12 = s13 = s14 = 0.0
+    s20 = s21 = s22 = s23 = s24 = 0.0
+    s30 = s31 = s32 = s33 = s34 = 0.0
+    s40 = s41 = s42 = s43 = s44 = 0.0
+    for j in range(m):
+        s00 += a0[j] * b0[j]
+        s01 += a0[j] * b1[j]
+        s02 += a0[j] * b2[j]
+        s03 += a0[j] * b3[j]
+        s04 += a0[j] * b4[j]
+        s10 += a1[j] * b0[j]
+        s11 += a1[j] * b1[j]
+        s12 += a1[j] * b2[j]
+        s13 += a1[j] * b3[j]
+        s14 += a1[j] * b4[j]
+        s20 += a2[j] * b0[j]
+        s21 += a2[j] * b1[j]
+        s22 += a2[j] * b2[j]
+        s23 += a2[j] * b3[j]
+        s24 += a2[j] * b4[j]
+        s30 += a3[j] * b0[j]
+        s31 += a3[j] * b1[j]
+        s32 += a3[j] * b2[j]
+        s33 += a3[j] * b3[j]
+        s34 += a3[j] * b4[j]
+        s40 += a4[j] * b0[j]
+        s41 += a4[j] * b1[j]
+        s42 += a4[j] * b2[j]
+        s43 += a4[j] * b3[j]
+        s44 += a4[j] * b4[j]
+    out[0, 0] += s00
+    out[0, 1] += s01
+    out[0, 2] += s02
+    out[0, 3] += s03
+    out[0, 4] += s04
+    out[1, 0] += s10
+    out[1, 1] += s11
+    out[1, 2] += s12
+    out[1, 3] += s13
+    out[1, 4] += s14
+    out[2, 0] += s20
+    out[2, 1] += s21
+    out[2, 2] += s22
+    out[2, 3] += s23
+    out[2, 4] += s24
+    out[3, 0] += s30
+    out[3, 1] += s31
+    out[3, 2] += s32
+    out[3, 3] += s33
+    out[3, 4] += s34
+    out[4, 0] += s40
+    out[4, 1] += s41
+    out[4, 2] += s42
+    out[4, 3] += s43
+    out[4, 4] += s44
+
+
 @njit(cache=True, nogil=True)
-def gram(flat, starts, base, d):
-    """Inner products [k, k] of the differences to `base`; only its lower triangle counts."""
-    k = starts.size
-    padded = (k + 2) // 3 * 3
+def gram(flat, starts, base, d, side):
+    """Inner products [k, k] of the differences to `base`; only its lower triangle counts.
+
+    They are taken `side` rows by `side` rows, 3 or 5.
+    """
+    k, width = starts.size, 1024 if side == 5 else 512
+    padded = (k + side - 1) // side * side
     rows = np.zeros(padded * STRIDE)
     result = np.zeros((padded, padded))
-    for at in range(0, d, WIDTH):
-        m = min(WIDTH, d - at)
+    for at in range(0, d, width):
+        m = min(width, d - at)
         fetch(flat, starts, at, d, rows)
         differences(flat, starts, base, at, m, rows)
-        for i in range(0, padded, 3):
-            a = i * STRIDE
-            a0, a1, a2 = rows[a : a + m], rows[a + STRIDE :][:m], rows[a + 2 * STRIDE :][:m]
-            for j in range(0, i + 1, 3):
-                b = j * STRIDE
-                b0, b1 = rows[b : b + m], rows[b + STRIDE :][:m]
-                b2 = rows[b + 2 * STRIDE :][:m]
-                products(a0, a1, a2, b0, b1, b2, result[i : i + 3, j : j + 3])
+        for i in range(0, padded, side):
+            for j in range(0, i + 1, side):
+                out = result[i : i + side, j : j + side]
+                if side == 5:
+                    products_5(rows, i * STRIDE, j * STRIDE, m, out)
+                else:
+                    products_3(rows, i * STRIDE, j * STRIDE, m, out)
     return result[:k, :k]
 
 
