@@ -28,7 +28,8 @@ def stages_table(part: str, folders: tuple[Path, ...] = (OWN, RECORDED)) -> Styl
     Returns
     -------
     Styler
-        Medians; what is noted of a stage in a column, what is noted of all of them below.
+        Medians. A note on most of the stages stands below, and so does one on a single stage;
+        where each stage has a note of its own they are a column.
 
     Raises
     ------
@@ -45,12 +46,13 @@ def stages_table(part: str, folders: tuple[Path, ...] = (OWN, RECORDED)) -> Styl
     wide = table.pivot_table(index="stage", columns="variant", values="median_s")
     wide = wide.loc[stages, list(dict.fromkeys(table["variant"]))].map(in_words)
     notes = {stage: list(dict.fromkeys(own)) for stage, own in table.groupby("stage")["note"]}
-    common = [note for note in notes[stages[0]] if all(note in own for own in notes.values())]
-    own = ["; ".join(n for n in notes[stage] if n not in common) for stage in stages]
-    if any(own):
-        wide["note"] = own
+    every = [note for own in notes.values() for note in own]
+    below = [n for n in dict.fromkeys(every) if n and every.count(n) > len(stages) / 2]
+    own = {stage: "; ".join(n for n in notes[stage] if n and n not in below) for stage in stages}
+    if all(own.values()):
+        wide["note"] = [own[stage] for stage in stages]
+    else:
+        below += [f"{RULES.get(stage, stage)}: {note}" for stage, note in own.items() if note]
     wide.index = pd.Index([RULES.get(stage, stage) for stage in stages])
     shown = styled(wide.rename_axis(columns=None), "schemes")
-    return shown.set_caption(
-        f"{'; '.join([*filter(None, common), origin['device'], origin['date']])}."
-    )
+    return shown.set_caption(f"{'; '.join([*below, origin['device'], origin['date']])}.")

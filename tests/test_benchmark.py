@@ -385,17 +385,22 @@ def test_a_part_of_the_stages_takes_the_place_of_its_former_self(tmp_path):
         shown_stages.stages_table("lunch", folders)
 
 
-def test_what_is_noted_of_all_stages_is_said_once(tmp_path):
-    rows = [
-        {**stage("krum", "mapped", 2.0), "note": "1 GB"},
-        {**stage("median", "mapped", 1.0), "note": "1 GB"},
-        {**stage("median", "plain", 3.0), "note": "slow"},
-    ]
-    stages.add(tmp_path, "models on disk", rows, {"date": "now", "device": "two"})
-    shown = shown_stages.stages_table("models on disk", (tmp_path,))
+def test_notes_stand_where_they_belong(tmp_path):
+    def noted(*notes):
+        rows = [
+            {**stage(name, "seconds", 2.0), "note": note}
+            for name, own in zip(("krum", "median", "mean"), notes, strict=True)
+            for note in own
+        ]
+        stages.add(tmp_path, "a part", rows, {"date": "now", "device": "two"})
+        return shown_stages.stages_table("a part", (tmp_path,))
+
+    shown = noted(["1 GB", "fast"], ["1 GB", "slow"], ["1 GB", "fast"])
+    assert shown.caption == "1 GB; fast; median: slow; two; now."
+    assert list(shown.data) == ["seconds"]
+    shown = noted(["1 GB", "a"], ["1 GB", "b"], ["1 GB", "c"])
     assert shown.caption == "1 GB; two; now."
-    assert shown.data["note"].tolist() == ["", "slow"]
-    assert shown.data["plain"].tolist() == ["–", "3 s"]
+    assert shown.data["note"].tolist() == ["a", "b", "c"]
 
 
 # reading and drawing
