@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks import stages
 from benchmarks.cases import Problem, implementations
 from benchmarks.runner import Plan, Run
-from pdrr import performance
-from pdrr.arrays import kernels_for
+from pdrr.book import performance
+from pdrr.core.dispatch import kernels_for
 
 USUAL = Plan(k=(10, 50, 200), d=(10_000, 100_000, 1_000_000, 6_603_710), repeat=5, budget=400)
 QUICK = Plan(k=(10, 50), d=(10_000, 100_000), repeat=3, budget=45)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import pdrr
-from pdrr.arrays import Array, to_host
+from pdrr.core.arrays import Array, to_host
 
 FLOWER_KRUM = "flower, matrix product"
 

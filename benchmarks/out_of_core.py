@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 import pdrr
 from benchmarks.stages import add
-from pdrr import performance, records
-from pdrr.arrays import kernels_for
+from pdrr.book import performance
+from pdrr.core.dispatch import kernels_for
+from pdrr.experiments import provenance
 
 PART = "models on disk"
 
@@ -114,8 +115,8 @@ def main() -> None:
         times = dict.fromkeys(("median_s", "low_s", "high_s"), seconds)
         row = {"stage": name, "variant": "seconds", **times, "repeats": 1}
         rows += [{**row, "note": note} for note in (size, f"{peak.extra_mb:.0f} MB beside it")]
-    origin = {"device": records.device(), "date": date.today().isoformat(), "kernels": kernels}
-    origin |= {"commit": records.commit(), "seconds": round(time.monotonic() - began, 1)}
+    origin = {"device": provenance.device(), "date": date.today().isoformat(), "kernels": kernels}
+    origin |= {"commit": provenance.commit(), "seconds": round(time.monotonic() - began, 1)}
     add(performance.RECORDED if given.record else performance.OWN, PART, rows, origin)
 
 

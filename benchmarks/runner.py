@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from benchmarks import measure
 from benchmarks.cases import Implementation, Problem, compare, usable, vector
-from pdrr.arrays import kernels_for
-from pdrr.performance import COLUMNS, STEM
-from pdrr.records import Records, commit, device
+from pdrr.book.performance import COLUMNS, STEM
+from pdrr.core.dispatch import kernels_for
+from pdrr.experiments.provenance import commit, device
+from pdrr.experiments.records import Records
 
 UNFINISHED = "unfinished"  # stem of the table while the run goes on
 ONE_RUN, ONE_CASE = 1 / 60, 1 / 200  # of the budget: the longest run; where repeats end

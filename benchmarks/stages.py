@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from pdrr.records import Records
-from pdrr.stages import COLUMNS, STEM
+from pdrr.book.stages import COLUMNS, STEM
+from pdrr.experiments.records import Records
 
 FIRST = "first call"
 
@@ -36,7 +36,7 @@ def add(
     part : str
         What was measured, "first call" or "training", say.
     rows : sequence of mappings
-        `pdrr.stages.COLUMNS` but "part"; `before` and `after` are variants of one stage.
+        `pdrr.book.stages.COLUMNS` but "part"; `before` and `after` are variants of one stage.
     origin : mapping
         Date, device, versions, commit.
     """

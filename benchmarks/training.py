@@ -23,12 +23,15 @@ import numpy as np
 from tabulate import tabulate
 
 from benchmarks.stages import add
-from pdrr import config, experiments, performance, records
-from pdrr.kernels.numba import processors
-from pdrr.leave_one_out import kept_values, mean_without
-from pdrr.models import get_flat, set_flat
-from pdrr.store import Store, digest
-from pdrr.training import LocalTrainer
+from pdrr import config
+from pdrr.book import performance
+from pdrr.core.files import digest
+from pdrr.core.kernels.numba import processors
+from pdrr.core.leave_one_out import kept_values, mean_without
+from pdrr.experiments import provenance, scene
+from pdrr.federation.network import get_flat, set_flat
+from pdrr.federation.store import Store
+from pdrr.federation.training import LocalTrainer
 
 PART = "training and trials"
 SPEEDS = 4  # how often a round looks at the machine's speed: only the best counts
@@ -95,8 +98,8 @@ def copying(values: np.ndarray) -> Callable[[], object]:
 def main() -> None:
     """Measure, print the table, keep it."""
     given, started = arguments(), time.monotonic()
-    settings = experiments.settings(given.profile, given.data, 1)
-    data, k = experiments.dataset(settings, Store()), settings.federation.k
+    settings = scene.settings(given.profile, given.data, 1)
+    data, k = scene.dataset(settings, Store()), settings.federation.k
     training, beta = settings.training, settings.defense.beta
     trainer = LocalTrainer(
         filters=(settings.model.filters[0], settings.model.filters[1]),
@@ -183,7 +186,7 @@ def main() -> None:
     order = list(dict.fromkeys(row["stage"] for row in rows))
     rows.sort(key=lambda row: order.index(row["stage"]))
 
-    origin = records.provenance(settings, data, d, time.monotonic() - started)
+    origin = provenance.provenance(settings, data, d, time.monotonic() - started)
     folder: Path = performance.RECORDED if given.record else performance.OWN
     add(folder, PART, rows, origin)
     shown = [

@@ -1,5 +1,5 @@
 """``python -m pdrr``."""
 
-from pdrr.cli import main
+from pdrr.cli.main import main
 
 main()

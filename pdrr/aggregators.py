@@ -11,19 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdrr.arrays import (
-    Array,
-    accelerated,
-    array_namespace,
-    blocks,
-    check_finite,
-    check_int,
-    check_stack,
-    float64,
-    select,
-    transposed,
-)
-from pdrr.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.arrays import Array, array_namespace
+from pdrr.core.checks import check_beta, check_c, check_finite, check_int, check_stack
+from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.order import closest_to_median, median_beta, middle_mean, row_mean
 
 
 def mean(clients: Array) -> Array:
@@ -186,122 +177,9 @@ AGGREGATORS: dict[str, Callable[..., Array]] = {
 }
 
 
-# The parts that attacks and defences share
-
-
-def check_beta(who: str, k: int, beta: int | None) -> int:
-    """`beta` as an int; ValueError unless 0 <= 2 * beta < k."""
-    beta = check_int(who, "beta", beta)
-    if not 0 <= 2 * beta < k:
-        raise ValueError(f"{who} needs 0 <= 2*beta < k, got beta={beta} for k={k}")
-    return beta
-
-
-def check_c(who: str, k: int, c: int | None) -> int:
-    """`c` as an int; ValueError unless Krum is defined: c >= 0 and k >= c + 3."""
-    c = check_int(who, "c", c)
-    if c < 0 or k < c + 3:
-        raise ValueError(f"{who} needs c >= 0 and k >= c + 3, got c={c} for k={k}")
-    return c
-
-
-def median_beta(k: int) -> int:
-    """The beta with which a trimmed mean of k values is their median."""
-    return (k - 1) // 2
-
-
 def _finite_distances(who: str, clients: Array, previous: Array | None) -> np.ndarray:
     """Squared distances [k, k] of finite models; ValueError naming the rows that are not."""
     distances = pairwise_squared_distances(clients, previous)
     if np.isnan(np.diag(distances)).any():
         check_finite(who, clients)
     return distances
-
-
-@accelerated
-def closest_to_median(clients: Array, rows: np.ndarray, gamma: int) -> Array:
-    """Mean [d] of the `gamma` values closest to the median of the given rows of a finite stack.
-
-    They lie side by side in sorted order: those farthest away fall off at either end, and of two
-    equally far the larger one.
-    """
-
-    def rule(x: Array) -> Array:
-        xp = array_namespace(x)
-        x = float64(sort_clients(select(x, rows)))  # [theta, m]
-        middle = trimmed_mean_of_sorted(x, median_beta(len(rows)))
-        order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
-        return xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
-
-    return _per_block(clients, rule)
-
-
-@accelerated
-def row_mean(clients: Array) -> Array:
-    """Mean [d] of a finite stack [k, d]."""
-    return _per_block(clients, lambda x: array_namespace(x).mean(float64(x), axis=0))
-
-
-@accelerated
-def middle_mean(clients: Array, beta: int, rows: np.ndarray | None = None) -> Array:
-    """Trimmed mean [d] of a finite stack [k, d], or of the given rows of it."""
-    rows = np.arange(clients.shape[0]) if rows is None else rows
-    return _per_block(
-        clients, lambda x: trimmed_mean_of_sorted(sort_clients(select(x, rows)), beta)
-    )
-
-
-def sort_clients(x: Array) -> Array:
-    """Sort each coordinate of a block [k, m] over the clients."""
-    return transposed(array_namespace(x).sort(transposed(x), axis=1, stable=False))
-
-
-def trimmed_mean_of_sorted(x: Array, beta: int) -> Array:
-    """Mean [m] float64 of the middle k - 2 * beta rows of a sorted block [k, m]."""
-    xp = array_namespace(x)
-    middle = float64(x[beta : x.shape[0] - beta, :])
-    smallest, largest = middle[0, :], middle[-1, :]
-    # of equal values exactly that value: a coordinate that nobody moved must not seem to move
-    return xp.where(smallest == largest, smallest, xp.mean(middle, axis=0))
-
-
-def kept_fraction(block: Array, beta: int, ordered: Array | None = None) -> Array:
-    """How much of each value a trimmed mean keeps, in expectation over random tie-breaking.
-
-    If t of the m models that share a value are kept, each of them is kept for t / m. So counts
-    do not depend on the order of the clients, even where a third of all values are equal.
-
-    Parameters
-    ----------
-    block : array [k, m]
-        Some coordinates of all models.
-    beta : int
-        Values dropped per side.
-    ordered : array [k, m], optional
-        ``sort_clients(block)``, where the caller has it already.
-
-    Returns
-    -------
-    array [k, m] float64 in [0, 1]; each column sums to k - 2 * beta.
-    """
-    xp = array_namespace(block)
-    k = block.shape[0]
-    ordered = sort_clients(block) if ordered is None else ordered
-    kept = xp.astype((block > ordered[beta, :]) & (block < ordered[k - 1 - beta, :]), xp.float64)
-    # only the first and the last kept value can be shared with a dropped one
-    for edge in (ordered[beta, :], ordered[k - 1 - beta, :]):
-        shared = block == edge[None, :]
-        first = xp.count_nonzero(block < edge[None, :], axis=0)  # in sorted order
-        count = xp.count_nonzero(shared, axis=0)
-        inside = xp.minimum(first + count, xp.full_like(count, k - beta)) - xp.maximum(
-            first, xp.full_like(first, beta)
-        )
-        fraction = xp.astype(inside, xp.float64) / xp.astype(count, xp.float64)
-        kept = xp.where(shared, fraction[None, :], kept)
-    return kept
-
-
-def _per_block(clients: Array, rule: Callable[[Array], Array]) -> Array:
-    """Apply `rule` ([k, m] -> [m] float64) to blocks of coordinates; the result in their dtype."""
-    xp, (k, d) = array_namespace(clients), clients.shape
-    return xp.concat([xp.astype(rule(clients[:, cols]), clients.dtype) for cols in blocks(d, k)])

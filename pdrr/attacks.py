@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pdrr.aggregators import check_beta, check_c, krum_index, median_beta
-from pdrr.arrays import Array, array_namespace, blocks, check_finite, float64, like, to_host
-from pdrr.distances import krum_scores, pairwise_squared_distances
-from pdrr.knowledge import (
+from pdrr.aggregators import krum_index
+from pdrr.core.arrays import Array, array_namespace, blocks, float64, like, to_host
+from pdrr.core.checks import check_beta, check_c, check_finite
+from pdrr.core.directions import (
     extremes,
     lengths,
     mean_direction,
@@ -24,6 +24,8 @@ from pdrr.knowledge import (
     moments,
     row_direction,
 )
+from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.order import median_beta
 from pdrr.types import Crafted, Round
 
 KNOWLEDGE = ("full", "partial")

@@ -17,29 +17,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from pdrr.aggregators import (
-    check_beta,
-    check_c,
+from pdrr.core.arrays import Array, array_namespace, blocks, device, like, select, to_host
+from pdrr.core.checks import check_beta, check_c, check_finite, check_int, finite_rows
+from pdrr.core.dispatch import accelerated
+from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.order import (
     kept_fraction,
     median_beta,
     middle_mean,
     sort_clients,
     trimmed_mean_of_sorted,
 )
-from pdrr.arrays import (
-    Array,
-    accelerated,
-    array_namespace,
-    blocks,
-    check_finite,
-    check_int,
-    device,
-    finite_rows,
-    like,
-    select,
-    to_host,
-)
-from pdrr.distances import krum_scores, pairwise_squared_distances
 from pdrr.types import Detection, Round
 
 RULES = ("krum", "trimmed_mean", "median")

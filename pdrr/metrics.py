@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.arrays import Array, to_host
+from pdrr.core.arrays import Array, to_host
 
 
 def far(flagged: Array, byzantine: Array) -> float:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pdrr.arrays import Array, all_finite, array_namespace, check_int, check_stack
+from pdrr.core.arrays import Array, array_namespace
+from pdrr.core.checks import all_finite, check_int, check_stack
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ import click
 
 sys.path.insert(0, "tests")
 import made_up_class as made_up
-from pdrr import coursework, grading
-from pdrr.sandbox import Limits
+from pdrr.grading import assignments, classes
+from pdrr.grading.sandbox import Limits
 
 SOURCES = Path("notebooks/coursework")
 
@@ -24,12 +24,12 @@ SOURCES = Path("notebooks/coursework")
 @click.option("--out", type=click.Path(path_type=Path), default="build/demo-class")
 @click.option("--jobs", type=int, default=2, show_default=True)
 def main(out: Path, jobs: int) -> None:
-    coursework.require()
+    assignments.require()
     started = time.perf_counter()
     if out.exists():
         shutil.rmtree(out)
-    works = coursework.read(SOURCES)
-    coursework.release(works, out / "assignments")
+    works = assignments.read(SOURCES)
+    assignments.release(works, out / "assignments")
     scripts = [
         script
         for work in works.values()
@@ -42,8 +42,8 @@ def main(out: Path, jobs: int) -> None:
         path = out / "submissions" / student / "poison_it.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text(text, "utf-8")
-    report = grading.grade_class(out / "submissions", works, out / "grades", Limits(), jobs)
-    click.echo(grading.as_text(report, out / "grades"))
+    report = classes.grade_class(out / "submissions", works, out / "grades", Limits(), jobs)
+    click.echo(classes.as_text(report, out / "grades"))
 
     wrong = 0
     for script in scripts:

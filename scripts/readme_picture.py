@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pdrr import figures
-from pdrr.records import recorded
+from pdrr.book import figures
+from pdrr.experiments.records import recorded
 
 RULES = {
     "Krum": ("fig04", {"noise": "coordinate"}),

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-import oracles
-import pdrr.arrays
+import pdrr.core.arrays
+from helpers import oracles
 from pdrr import AGGREGATORS, bulyan, krum, mean, median, trimmed_mean
-from pdrr.aggregators import kept_fraction
-from pdrr.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.order import kept_fraction
 
 # Every rule with settings that are legal for k = 7; (rule, keyword arguments).
 RULES = {
@@ -327,14 +327,14 @@ def test_float32_differs_from_float64_only_by_the_last_rounding(name):
 def test_the_block_size_does_not_change_the_result(name, block, monkeypatch):
     clients = np.random.default_rng(5).integers(-3, 4, size=(7, 200)).astype(np.float32)
     expected = apply(name, clients)
-    monkeypatch.setattr(pdrr.arrays, "BLOCK", block)
+    monkeypatch.setattr(pdrr.core.arrays, "BLOCK", block)
     assert apply(name, clients).tolist() == expected.tolist()
 
 
 @every_rule
 def test_models_longer_than_a_block_are_read_to_their_end(name):
     # Only the columns at the edges of the blocks tell the models apart.
-    block = pdrr.arrays.BLOCK
+    block = pdrr.core.arrays.BLOCK
     edges = [0, block - 1, block, 2 * block - 1, 2 * block, 2 * block + 2]
     narrow = np.random.default_rng(6).integers(-9, 10, size=(7, 6)).astype(np.float32)
     clients = np.ones((7, 2 * block + 3), dtype=np.float32)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-import oracles
+from helpers import oracles
 from pdrr import (
     ATTACKS,
     Round,
@@ -185,7 +185,7 @@ def test_the_block_size_does_not_change_the_attack(name, knowledge, monkeypatch)
     # Up to the last bits of sums, and without changing which random number goes where.
     honest = honest_round()
     expected = run(name, honest, knowledge=knowledge).observed.clients
-    monkeypatch.setattr("pdrr.arrays.BLOCK", 7)
+    monkeypatch.setattr("pdrr.core.arrays.BLOCK", 7)
     observed = run(name, honest, knowledge=knowledge).observed.clients
     np.testing.assert_allclose(observed, expected, rtol=1e-12)
 

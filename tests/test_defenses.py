@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracles
-import pdrr.arrays
+import pdrr.core.arrays
+from helpers import oracles
 from pdrr import (
     ATTACKS,
     PDRR,
@@ -276,7 +276,7 @@ def test_the_block_size_does_not_change_the_detection(rule, block, monkeypatch):
     clients = rng.integers(-3, 4, size=(7, 200)).astype(np.float32)
     previous = rng.integers(-3, 4, size=200).astype(np.float32)
     expected = detect(rule, clients, previous)
-    monkeypatch.setattr(pdrr.arrays, "BLOCK", block)
+    monkeypatch.setattr(pdrr.core.arrays, "BLOCK", block)
     found = detect(rule, clients, previous)
     np.testing.assert_allclose(found.statistic, expected.statistic, rtol=1e-12, atol=1e-12)
     assert found.flagged.tolist() == expected.flagged.tolist()
@@ -289,7 +289,7 @@ def test_a_stack_on_disk_is_read_block_by_block_and_never_written(rule, tmp_path
     detector = PDRR(rule, q=0.8, **RULES[rule])
     model, expected = detector.aggregate(honest)
     honest.clients.tofile(tmp_path / "stack")
-    monkeypatch.setattr(pdrr.arrays, "BLOCK", 64)
+    monkeypatch.setattr(pdrr.core.arrays, "BLOCK", 64)
     mapped = np.memmap(tmp_path / "stack", dtype=np.float32, mode="r", shape=(7, 500))
     from_disk, found = detector.aggregate(Round(mapped, honest.previous, 1))
     np.testing.assert_allclose(found.statistic, expected.statistic, rtol=1e-12)

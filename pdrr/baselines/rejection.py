@@ -1,0 +1,156 @@
+"""ERR and LFR: whose model does harm, tried on images of the server's own (section 5.1).
+
+They need finite models and refuse others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdrr.aggregators import AGGREGATORS
+from pdrr.baselines.flagging import verdict
+from pdrr.core.arrays import Array, to_host
+from pdrr.core.checks import check_finite, whole
+from pdrr.core.files import digest
+from pdrr.core.leave_one_out import RULES, leave_one_out
+from pdrr.metrics import error_rate
+from pdrr.types import Detection, Round
+
+if TYPE_CHECKING:
+    from pdrr.federation.training import LocalTrainer
+
+
+def union(err: Detection, lfr: Detection) -> Array:
+    """Flagged by ERR or by LFR: bool [k] ("Union" of Fang et al. 2020, arXiv:1911.11815)."""
+    return err.flagged | lfr.flagged
+
+
+class Rejection:
+    """ERR and LFR: the impact of each model on a measure of harm, `_harm` of either.
+
+    Parameters
+    ----------
+    rule : {"mean", "krum", "trimmed_mean", "median"}
+        Aggregation rule of the server.
+    network : LocalTrainer
+        Tries models.
+    auxiliary : (array [n, 28, 28, 1] float32, int array [n])
+        Images and labels of the server, ``FederatedDataset.auxiliary()``.
+    c : int
+        Models to flag, and what Krum tolerates.
+    rng : numpy Generator
+        Breaks ties.
+    beta : int
+        For the trimmed mean only: values trimmed per side.
+    leave_out : {"rule", "mean", "others"}
+        What aggregates the models, with and without each: the rule (Fang et al.'s words), or
+        their mean, as public code has it whatever the rule. "others" tries each model alone.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        network: LocalTrainer,
+        auxiliary: tuple[np.ndarray, np.ndarray],
+        c: int,
+        rng: np.random.Generator,
+        beta: int | None = None,
+        leave_out: str = "rule",
+    ) -> None:
+        who = type(self).__name__
+        if rule not in RULES:
+            raise ValueError(f"{who} needs a rule of {', '.join(RULES)}, got {rule!r}")
+        if leave_out not in ("rule", "mean", "others"):
+            raise ValueError(f"{who} needs leave_out rule, mean or others, got {leave_out!r}")
+        if (beta is not None) != (rule == "trimmed_mean"):
+            raise TypeError(f"{who} needs beta for the trimmed mean only, got {beta} for {rule}")
+        if not len(auxiliary[0]) == len(auxiliary[1]) > 0:
+            raise ValueError(
+                f"{who} needs one label per image and at least one, got "
+                f"{len(auxiliary[0])} images and {len(auxiliary[1])} labels"
+            )
+        self.rule, self.alone = rule if leave_out != "mean" else "mean", leave_out == "others"
+        own: dict[str, dict[str, Any]] = {"krum": {"c": c}, "trimmed_mean": {"beta": beta}}
+        self.settings = own.get(self.rule, {})
+        self.network, self.auxiliary, self.c, self.rng = network, auxiliary, whole(who, "c", c), rng
+
+    def detect(self, observed: Round) -> Detection:
+        """Flag the c models without which the aggregate does best.
+
+        Returns
+        -------
+        Detection
+            Statistic and scores: harm of the aggregate of all models minus that of all but i; or
+            harm of model i minus that of w_p. `pre_aggregate` is the aggregate of all. Equal
+            models are tried once.
+
+        Raises
+        ------
+        ValueError
+            If a model is not finite, or c or beta do not fit k - 1 models.
+        """
+        return self._detections(observed)[type(self)]
+
+    def _detections(self, observed: Round) -> dict[type[Rejection], Detection]:
+        """What ERR and LFR find, from the same trials."""
+        check_finite(type(self).__name__, observed.clients)
+        near = {"previous": observed.previous} if self.rule == "krum" else {}
+        everyone = AGGREGATORS[self.rule](observed.clients, **self.settings, **near)
+        known: dict[str, tuple[float, float]] = {}
+
+        def harm(model: Array) -> tuple[float, float]:
+            key = digest(to_host(model))
+            if key not in known:
+                known[key] = self._harm(to_host(model))
+            return known[key]
+
+        if self.alone:
+            impact = np.array([harm(model) for model in observed.clients]) - harm(observed.previous)
+        else:
+            without = leave_one_out(observed, self.rule, **self.settings)
+            impact = np.array(harm(everyone)) - [harm(model) for model in without]
+        return {
+            kind: verdict(observed, impact[:, column], self.c, self.rng, everyone)
+            for column, kind in enumerate((ERR, LFR))
+        }
+
+    def _harm(self, model: np.ndarray) -> tuple[float, float]:
+        """Error rate and mean cross-entropy in nats; one that overflows is the largest float."""
+        x, y = self.auxiliary
+        logits = self.network.logits(model, x).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
+        loss = np.nan_to_num(loss.mean(), nan=np.finfo(np.float64).max)
+        return error_rate(np.argmax(logits, axis=1), y), float(loss)
+
+
+class ERR(Rejection):
+    """Error-rate-based rejection: the impact on the error rate. Parameters: see `Rejection`.
+
+    References
+    ----------
+    Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
+    """
+
+
+class LFR(Rejection):
+    """Loss-function-based rejection: the impact on the mean cross-entropy, in nats.
+
+    Parameters: see `Rejection`. A loss that overflows counts as the largest float.
+
+    References
+    ----------
+    Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
+    """
+
+
+def err_and_lfr(observed: Round, rule: str, **settings: Any) -> tuple[Detection, Detection]:
+    """ERR's and LFR's detections, for the price of one: both try the same aggregates.
+
+    `settings` are the keyword parameters of either (see `Rejection`).
+    """
+    found = ERR(rule, **settings)._detections(observed)
+    return found[ERR], found[LFR]

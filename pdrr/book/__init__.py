@@ -1,0 +1,1 @@
+"""What notebooks and pages call: figures, tables, pages."""

@@ -1,0 +1,334 @@
+"""What aggregation and detection cost: the benchmark's tables read, drawn and laid out.
+
+`make bench` writes them (`benchmarks/`). The unit is one plain pass over the stack, `X.sum(0)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter
+from pandas.io.formats.style import Styler
+from tabulate import tabulate
+
+from pdrr.book.style import STYLE
+from pdrr.book.tables import styled
+from pdrr.core import files
+from pdrr.experiments.records import Records
+
+STEM = "bench"
+OWN, RECORDED = Path("build/bench"), files.RECORDED / "bench"
+COLUMNS = ["implementation", "rule", "k", "d", "median_s", "low_s", "high_s", "repeats"]
+COLUMNS += ["passes", "extra_mb", "agrees", "note"]
+RULES = {  # in the order of the panels; empty ones stand aside
+    "krum": "Krum",
+    "trimmed_mean": "trimmed mean",
+    "median": "median",
+    "PDRR krum": "PDRR for Krum",
+    "PDRR trimmed_mean": "PDRR for the trimmed mean",
+    "PDRR median": "PDRR for the median",
+    "mean": "mean",
+    "bulyan": "Bulyan",
+    "attack on krum": "attack on Krum",
+    "attack on trimmed_mean": "attack on the trimmed mean",
+}
+UNCACHED = 128  # MB
+PANELS = 8  # the rest is in the tables
+INK, GREY, RUST = "#1b1f24", "#8a8a8a", "#d55e00"
+PINK, SKY, SAND = "#cc78bc", "#2a8fd0", "#a8743f"
+LOOK: dict[str, dict[str, Any]] = {  # told apart by mark and line as well as by colour
+    "pdrr": {"color": INK, "marker": "o", "lw": 2.2},
+    "pdrr, plain": {"color": INK, "marker": "o", "ls": "--", "mfc": "white"},
+    "pdrr on GPU": {"color": SKY, "marker": "*", "ms": 8, "lw": 2.2},
+    "pdrr on GPU, plain": {"color": SKY, "marker": "*", "ms": 8, "ls": "--", "mfc": "white"},
+    "numpy": {"color": GREY, "marker": "s"},
+    "scipy": {"color": SAND, "marker": "D", "ls": ":"},
+    "flower": {"color": RUST, "marker": "^"},
+    "flower, matrix product": {"color": RUST, "marker": "^", "ls": "--", "mfc": "white"},
+    "byzfl, torch": {"color": PINK, "marker": "v"},
+    "byzfl, numpy": {"color": PINK, "marker": "v", "ls": "--", "mfc": "white"},
+}
+FLOOR: dict[str, Any] = {"color": "#b8b8b8", "lw": 5, "solid_capstyle": "butt", "zorder": 1.7}
+
+
+def load(folder: Path) -> Records:
+    """The benchmark's table in a folder; ValueError if it is missing or damaged."""
+    found = Records.load(folder, STEM)
+    words = found.table[["agrees", "note"]].astype(object).fillna("")
+    return Records(found.table.assign(**words), found.runs, found.provenance)
+
+
+def available() -> dict[str, Records]:
+    """The reader's own run first, if there is one, and the recorded one, by their names."""
+    folders = {"your run": OWN, "recorded": RECORDED}
+    return {name: load(f) for name, f in folders.items() if (f / f"{STEM}.json").exists()}
+
+
+def caption(parts: Mapping[str, Records]) -> str:
+    """Which runs there are, on which machines; the first is the one that is drawn."""
+    line = "{}: {device}, {threads} threads, kernels {kernels}, {date}".format
+    return "\n".join(line(name, **found.provenance) for name, found in parts.items())
+
+
+def nearest(records: Records, k: int, d: int) -> tuple[int, int]:
+    """The measured size that is nearest to k and d, k first, as ratios go."""
+    table = _measured(records)
+    if table.empty:
+        raise ValueError("the benchmark's table has no measured row")
+    k = min(table["k"].unique(), key=lambda each: abs(np.log(each / k)))
+    sizes = table[table["k"] == k]["d"].unique()
+    return int(k), int(min(sizes, key=lambda each: abs(np.log(each / d))))
+
+
+def floor(records: Records, k: Any, d: Any) -> Any:
+    """Seconds in which the memory can hand over a stack [k, d] float32: bytes by bandwidth.
+
+    The bandwidth is that of the fastest pass over a stack that no cache holds, or, if none was
+    measured, over the largest one.
+    """
+    sizes = records.runs
+    large = sizes[sizes["stack_mb"] >= min(UNCACHED, sizes["stack_mb"].max())]
+    return 4 * k * d / (large["pass_gb_s"].max() * 1e9)
+
+
+# figures
+
+
+def cost_by_d(records: Records, k: int = 50) -> Figure:
+    """Seconds of each implementation against d, a panel for each rule; k models."""
+    k, _ = nearest(records, k, 1)
+    return _panels(records, "d", {"k": k}, "parameters d")
+
+
+def cost_by_k(records: Records, d: int = 1_000_000) -> Figure:
+    """Seconds of each implementation against k, a panel for each rule; d parameters."""
+    _, d = nearest(records, 50, d)
+    return _panels(records, "k", {"d": d}, "models k")
+
+
+def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
+    """How many passes over the models each implementation takes, a line for each rule."""
+    k, d = nearest(records, k, d)
+    table = _measured(records, k=k, d=d)
+    rules = [rule for rule in RULES if (table["rule"] == rule).any()][::-1]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.6 + 0.42 * len(rules)), layout="constrained")
+        ax = figure.subplots()
+        unit = table.loc[table["rule"] == "pass", "median_s"].iloc[0]
+        for name, look in _present(table).items():
+            rows = table[(table["implementation"] == name) & table["rule"].isin(rules)]
+            y = [rules.index(rule) for rule in rows["rule"]]
+            ax.hlines(y, rows["low_s"] / unit, rows["high_s"] / unit, color=look["color"], lw=1.5)
+            ax.plot(rows["passes"], y, **{**look, "ls": ""}, zorder=3)
+        ax.axvline(1, **FLOOR)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_yticks(range(len(rules)), [RULES[rule] for rule in rules])
+        ax.set_ylim(-0.6, len(rules) - 0.4)
+        ax.set_xlabel("passes over the models (log scale)")
+        ax.set_title(f"k = {k}, d = {d:,}: one pass takes {in_words(unit)}")
+        ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
+        handles = [*_handles(table, ls=""), Line2D([], [], **FLOOR, label="one pass, X.sum(0)")]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def bandwidth(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
+    """Bytes of the stack that our rules handle in a second, beside copying memory (a roofline)."""
+    k, d = nearest(records, k, d)
+    table = _measured(records, k=k, d=d)
+    table = table[table["implementation"].str.startswith("pdrr")]
+    rules = [rule for rule in RULES if (table["rule"] == rule).any()][::-1]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.6 + 0.36 * len(rules)), layout="constrained")
+        ax = figure.subplots()
+        for name, look in _present(table).items():
+            rows = table[table["implementation"] == name]
+            y = [rules.index(rule) for rule in rows["rule"]]
+            ax.plot(4 * k * d / rows["median_s"] / 1e9, y, **{**look, "ls": ""}, zorder=3)
+        for number, (where, speed) in enumerate(records.provenance["copy_gb_s"].items()):
+            line = {**FLOOR, "color": (FLOOR["color"], SKY)[number], "alpha": 0.6}
+            ax.axvline(speed, **line)
+            end: Any = {"xycoords": ax.get_xaxis_transform(), "ha": "right", "va": "top"}
+            ax.annotate(f"copy, {where} ", (speed, 1), **end)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_yticks(range(len(rules)), [RULES[rule] for rule in rules])
+        ax.set_ylim(-0.6, len(rules) + 0.2)
+        ax.set_xlabel("GB of the stack per second (log scale)")
+        ax.set_title(f"k = {k}, d = {d:,}")
+        ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
+        figure.legend(handles=_handles(table, ls=""), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> Figure:
+    """Seconds against k or d, a panel for each rule, both axes logarithmic."""
+    table = _measured(records, **fixed)
+    rules = [rule for rule in list(RULES)[:PANELS] if (table["rule"] == rule).any()]
+    if not rules:
+        raise ValueError(f"the benchmark's table has no rule with {dict(fixed)}")
+    columns, lines = min(3, len(rules)), -(-(len(rules) + 1) // min(3, len(rules)))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1 + 2.4 * lines), layout="constrained")
+        axes: Any = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        axes = list(axes.flat)
+        for ax, rule in zip(axes, rules, strict=False):
+            _panel(ax, table[table["rule"] == rule], x)
+            ends = np.array([table[x].min(), table[x].max()])
+            ax.plot(ends, floor(records, **{**fixed, x: ends}), **FLOOR)
+            ax.set_title(RULES[rule])
+            sizes = sorted(table[x].unique())
+            ax.set_xticks(sizes, [EngFormatter()(float(f"{size:.2g}")) for size in sizes])
+            ax.minorticks_off()
+        for ax in axes[len(rules) :]:
+            ax.axis("off")
+        figure.supxlabel(f"{xlabel} (log scale)", fontsize="medium")
+        figure.supylabel("seconds (log scale)", fontsize="medium")
+        size = ", ".join(f"{name} = {value:,}" for name, value in fixed.items())
+        figure.suptitle(f"{size}, float32", fontsize="medium")
+        handles = [*_handles(table), Line2D([], [], **FLOOR, label="memory floor")]
+        axes[-1].legend(handles=handles, loc="center", fontsize="small")
+    return figure
+
+
+def _panel(ax: Axes, table: pd.DataFrame, x: str) -> None:
+    for name, look in _present(table).items():
+        rows = table[table["implementation"] == name].sort_values(x)
+        ax.fill_between(rows[x], rows["low_s"], rows["high_s"], color=look["color"], alpha=0.15)
+        ax.plot(rows[x], rows["median_s"], **{"ms": 5, **look}, zorder=3)
+    ax.set(xscale="log", yscale="log")
+    ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
+    ax.tick_params(labelbottom=True)
+
+
+def _present(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """How the implementations of a table look; one nobody foresaw is grey with a cross."""
+    unknown = {"color": GREY, "marker": "x", "ls": ":"}
+    names = [*LOOK, *sorted(set(table["implementation"]) - set(LOOK))]
+    own = table[table["rule"] != "pass"]["implementation"]
+    return {name: LOOK.get(name, unknown) for name in names if (own == name).any()}
+
+
+def _handles(table: pd.DataFrame, **more: Any) -> list[Line2D]:
+    return [
+        Line2D([], [], **{"ms": 5, **look, **more}, label=name)
+        for name, look in _present(table).items()
+    ]
+
+
+# tables
+
+
+def times_table(parts: Mapping[str, Records], k: int = 50, d: int = 1_000_000) -> Styler:
+    """Every implementation at one size: seconds, passes and peak extra memory of each run.
+
+    Whether results agree, and notes, are those of the first run.
+    """
+    first = next(iter(parts.values()))
+    rows: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    sizes = []
+    for name, records in parts.items():
+        size = nearest(records, k, d)
+        sizes.append(f"{name}: k = {size[0]}, d = {size[1]:,}")
+        for row in _rows(records, *size):
+            cells = rows.setdefault((row["rule"], row["implementation"]), {})
+            spread = f"<br><small>{digits(row['low_s'])}–{digits(row['high_s'])}</small>"
+            cells[name, "seconds"] = digits(row["median_s"]) + spread
+            cells[name, "passes"] = digits(row["passes"])
+            cells[name, "extra MB"] = f"{row['extra_mb']:,.0f}"
+            if records is first:
+                cells["results", "agree"] = row["agrees"] or "–"
+                cells["results", "note"] = row["note"]
+    index = [f"{RULES.get(rule, 'one pass')}: {name}" for rule, name in rows]
+    table = pd.DataFrame(list(rows.values()), index).fillna("–")
+    columns: Any = sorted(table, key=lambda column: "results" in column)
+    table = table[columns]
+    table.columns = pd.MultiIndex.from_tuples(columns)
+    return styled(table, "schemes").set_caption(
+        f"{'; '.join(sizes)}. Median of the counted runs, below it the fastest and the slowest."
+        " Extra: the peak of memory beyond the models and the result."
+    )
+
+
+def skipped_table(records: Records) -> Styler:
+    """What was not run, and why."""
+    table = records.table[records.table["note"].str.startswith("skipped")]
+    shown = table[["implementation", "k"]].assign(
+        d=table["d"].map("{:,}".format), why=table["note"].str.removeprefix("skipped: ")
+    )
+    return styled(shown.set_axis([RULES.get(rule, rule) for rule in table["rule"]]), "runs")
+
+
+def origin_table(parts: Mapping[str, Records]) -> Styler:
+    """Machine, versions and commit of each run."""
+    rows = {}
+    for name, records in parts.items():
+        p = records.provenance
+        rows[name] = {
+            "device": p["device"],
+            "threads": str(p["threads"]),
+            "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
+            "copying memory": ", ".join(f"{w} {s:.1f} GB/s" for w, s in p["copy_gb_s"].items()),
+            "not there": "; ".join(p["missing"]) or "–",
+            "counted runs": f"up to {p['repeat']}, {p['budget_s']:.0f} s for everything",
+            "seconds": f"{p['seconds']:.0f}",
+            "commit, date": f"{p['commit']}, {p['date']}",
+        }
+    return styled(pd.DataFrame(rows), "provenance")
+
+
+def summary(records: Records) -> str:
+    """The largest size of each k in text, for a terminal."""
+    texts = []
+    for k in sorted(_measured(records)["k"].unique()):
+        k, d = nearest(records, k, 10**12)
+        rows = [
+            (
+                *(RULES.get(row["rule"], "one pass"), row["implementation"]),
+                *(digits(row["median_s"]), f"{digits(row['low_s'])}-{digits(row['high_s'])}"),
+                *(digits(row["passes"]), f"{row['extra_mb']:.0f}", row["agrees"]),
+            )
+            for row in _rows(records, k, d)
+        ]
+        titles = ("rule", "by", "median s", "range s", "passes", "extra MB", "agrees")
+        texts.append(f"\nk = {k}, d = {d:,}\n{tabulate(rows, titles, disable_numparse=True)}")
+    skipped = records.table["note"].str.startswith("skipped").sum()
+    return "\n".join([*texts, f"\n{skipped} cases were skipped; the table says why"])
+
+
+# parts
+
+
+def _measured(records: Records, **fixed: int) -> pd.DataFrame:
+    table = records.table[records.table["median_s"].notna()]
+    for name, value in fixed.items():
+        table = table[table[name] == value]
+    return table
+
+
+def _rows(records: Records, k: int, d: int) -> list[dict[str, Any]]:
+    """Those of one size: the pass first, then rule by rule, ours first."""
+    order: Sequence[str] = ["pass", *RULES]
+    found: Any = _measured(records, k=k, d=d).to_dict("records")
+    return sorted(found, key=lambda row: order.index(row["rule"]))
+
+
+def digits(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def in_words(seconds: float) -> str:
+    """Seconds in a unit in which they can be read; a dash where there are none."""
+    if np.isnan(seconds):
+        return "–"
+    return f"{digits(seconds)} s" if seconds >= 1 else f"{digits(1000 * seconds)} ms"

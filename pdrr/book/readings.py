@@ -1,0 +1,233 @@
+"""What the paper's other readings give, from recorded runs: records in, styled tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from pdrr.book.tables import short, styled
+from pdrr.claims.expected import expected
+from pdrr.experiments.records import Records
+from pdrr.experiments.schemes import READINGS, SCHEMES
+
+Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
+
+WORDS = {"c": "c = {}", "beta": "β = {}", "round": "round {}"}  # other columns speak for themselves
+
+
+def separation_table(
+    parts: Mapping[str, Records], by: Sequence[str] = ("c", "knowledge"), value: str = "score"
+) -> Styler:
+    """How far PDRR tells the two kinds of model apart, one reading of the paper below the other.
+
+    Parameters
+    ----------
+    parts : mapping
+        Name of a reading -> records of PDRR, of any number of runs.
+    by : sequence of str
+        Columns of the runs: the runs that agree in them share a row.
+    value : {"score", "statistic"}
+        What to show of the clients.
+
+    Returns
+    -------
+    Styler
+        Smallest and largest value of the malicious clients, largest of the benign ones, the q that
+        suit all runs of the row, and the largest FAR and MAR.
+    """
+    by, rows = list(by), {}
+    runs = pd.concat([part.runs.assign(part=name) for name, part in parts.items()])
+    clients = pd.concat([part.table.assign(part=name) for name, part in parts.items()])
+    for _, alike in runs.groupby(by, sort=False):
+        for name, own in alike.groupby("part", sort=False):
+            seen = clients.merge(own[["part", *by]].drop_duplicates())
+            malicious = seen.loc[seen["byzantine"], value]
+            low, high = own["q_low"].max(skipna=False), own["q_high"].min(skipna=False)
+            setting = [WORDS.get(column, "{}").format(own[column].iloc[0]) for column in by]
+            rows[": ".join(filter(None, [", ".join(setting), str(name)]))] = {
+                "malicious": span(malicious),
+                "benign up to": f"{seen.loc[~seen['byzantine'], value].max():.2f}",
+                "suitable q": f"({low:.3f}, {high:.3f}]" if low < high else "none",
+                "FAR": f"{own['far'].max():.2f}",
+                "MAR": f"{own['mar'].max():.2f}",
+            }
+    return shown(rows, "runs").set_caption(
+        "Extremes over all runs of a row; FAR and MAR: the largest."
+    )
+
+
+def missed_table(
+    parts: Mapping[str, Records],
+    paper: Mapping[str, Numbers] | None = None,
+    schemes: Sequence[str] = SCHEMES,
+) -> Styler:
+    """MAR of each scheme, as decided and in other readings, over several settings and rounds.
+
+    Parameters
+    ----------
+    parts : mapping
+        Title of a group of columns -> records of `evaluation.rounds` under one setting.
+    paper : mapping, optional
+        The same titles -> the paper's table of that setting, where it has one.
+    schemes : sequence of SCHEMES
+        Rows. Those that do not flag exactly c models have a row for FAR, too.
+    """
+    numbers = expected().tables.rounds
+    columns = [
+        (title, int(number))
+        for title, part in parts.items()
+        for number in sorted(part.runs["round"].unique())
+    ]
+    runs = pd.concat([part.runs.assign(part=title) for title, part in parts.items()])
+    rows: dict[str, list[str]] = {}
+    for scheme in (scheme for scheme in SCHEMES if scheme in schemes):
+        found = runs[runs["scheme"] == scheme]
+        known = [name for name in ("default", *READINGS) if (found["reading"] == name).any()]
+        rates = {"FAR": "far", "MAR": "mar"} if scheme in ("Union", "PDRR") else {"": "mar"}
+        for (rate, column), reading in product(rates.items(), known):
+            means = found[found["reading"] == reading].groupby(["part", "round"])[column].mean()
+            words = reading if reading != "default" else "as decided" if len(known) > 1 else ""
+            name = ", ".join(filter(None, [scheme, words, rate]))
+            rows[name] = [short(means[at]) if at in means else "–" for at in columns]
+        printed = {
+            (title, number): f'<small class="paper">{short(value)}</small>'
+            for title, table in (paper or {}).items()
+            for number, value in zip(numbers, table.get(scheme, {}).get("MAR", []), strict=False)
+        }
+        if printed:
+            rows[f"{scheme}, the paper"] = [printed.get(at, "") for at in columns]
+    header = pd.MultiIndex.from_tuples([(t, str(n)) for t, n in columns], names=[None, "round"])
+    frame = pd.DataFrame(list(rows.values()), list(rows), header)
+    return styled(frame, "schemes")
+
+
+def order_table(records: Records) -> Styler:
+    """What ERR and LFR would find if client numbers broke their ties, and not the lot.
+
+    Parameters
+    ----------
+    records : Records
+        Of `evaluation.rounds`; one seed, one kind of knowledge. Default readings are shown.
+    """
+    rows = {}
+    table = records.table[records.table["reading"] == "default"]
+    for (scheme, number), seen in table.groupby(["scheme", "round"]):
+        if scheme not in ("ERR", "LFR"):
+            continue
+        client, impact = seen["client"].to_numpy(), seen["statistic"].to_numpy()
+        bad, c = seen["byzantine"].to_numpy(), int(seen["c"].iloc[0])
+        first = np.lexsort((client, -impact))[:c]
+        last = np.lexsort((-client, -impact))[:c]
+        rows[f"{scheme}, round {number}"] = {
+            "impacts of exactly 0": f"{(impact == 0).sum()} of {len(impact)}",
+            "found by lot": f"{(seen['flagged'] & bad).sum()} of {bad.sum()}",
+            "by number": f"{bad[first].sum()} of {bad.sum()}",
+            "by number, attackers last": f"{bad[last].sum()} of {bad.sum()}",
+        }
+    return shown(rows)
+
+
+def coordinates_table(records: Records, timing: Records) -> Styler:
+    """Seconds of VAE and DAGMM by the number of coordinates that they look at, and PDRR's beside.
+
+    Parameters
+    ----------
+    records : Records
+        Of `scaling.by_coordinates`, one seed.
+    timing : Records
+        Of `evaluation.timing`, for PDRR's seconds.
+
+    Returns
+    -------
+    Styler
+        The last column goes on from the largest number to all d in proportion: nobody measured it.
+    """
+    d = records.provenance["d"]
+    rows: dict[str, dict[str, str]] = {}
+    for scheme, own in records.runs.groupby("scheme", sort=False):
+        seconds = own.set_index("coordinates")["median_s"]
+        last = seconds.index.max()
+        rows[str(scheme)] = {f"{n:,}": f"{each:.2f} s" for n, each in seconds.items()}
+        rows[str(scheme)][f"{d:,}, in proportion"] = f"{seconds[last] * d / last:.0f} s"
+    ours = timing.runs[timing.runs["scheme"] == "PDRR"]["median_s"]
+    rows["PDRR"] = {f"{d:,}, in proportion": f"measured: {span(ours, '{:.1f}')} s"}
+    frame = pd.DataFrame(rows).T.fillna("")
+    return styled(frame, "schemes")
+
+
+def unattacked_table(records: Records) -> Styler:
+    """How many clients PDRR flags in rounds that nobody attacked, and what that costs.
+
+    Parameters
+    ----------
+    records : Records
+        Of `evaluation.unattacked`, any rules, seeds and rounds.
+
+    Returns
+    -------
+    Styler
+        A row for each rule and round: flagged clients, fewest to most over the seeds, and mean
+        accuracy of the rule's aggregate and of PDRR's.
+    """
+    rows = {}
+    keys = ["rule", "round"]
+    for (rule, number), own in records.runs.groupby(keys, sort=False):
+        seen = records.table.merge(own[[*keys, "seed"]])
+        flagged = seen.groupby("seed")["flagged"].sum()
+        rows[f"{str(rule).replace('_', ' ')}, round {number}"] = {
+            "q": f"{own['q'].iloc[0]:g}",
+            "seeds": str(len(own)),
+            "flagged": f"{span(flagged, '{:.0f}')} of {seen['client'].max()}",
+            "accuracy of the rule": f"{own['accuracy_rule'].mean():.2f}",
+            "of PDRR": f"{own['accuracy_defended'].mean():.2f}",
+        }
+    return shown(rows)
+
+
+def printed_records() -> tuple[list[Records], Records]:
+    """The paper's own Tables 1 to 3 as records, for `functionality.derive`.
+
+    The median's are those of the trimmed mean and LFR's seconds those of ERR: the paper leaves
+    both out and says that they are alike.
+    """
+    tables = expected().tables
+    evaluations = []
+    for rule, table in (
+        ("krum", tables.table1),
+        ("trimmed_mean", tables.table2),
+        ("median", tables.table2),
+    ):
+        key = {"rule": rule, "reading": "default", "knowledge": "partial", "noise": ""}
+        runs = [
+            {**key, "scheme": scheme, "beta": np.nan, "round": number, "far": far, "mar": mar}
+            for scheme, rates in table.items()
+            for number, far, mar in zip(tables.rounds, rates["FAR"], rates["MAR"], strict=True)
+        ]
+        evaluations.append(Records(pd.DataFrame(), pd.DataFrame(runs), {}))
+    seconds = {**tables.table3, "LFR": tables.table3["ERR"]}
+    timing = [
+        {"scheme": scheme, "rule": rule, "median_s": value, "setup_s": 0.0}
+        for scheme, by_rule in seconds.items()
+        for rule, value in by_rule.items()
+    ]
+    return evaluations, Records(pd.DataFrame(), pd.DataFrame(timing), {})
+
+
+# parts
+
+
+def span(values: Any, form: str = "{:.2f}") -> str:
+    """Smallest to largest, or one number if they look the same."""
+    low, high = form.format(np.min(values)), form.format(np.max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def shown(rows: Mapping[str, Mapping[str, str]], kind: str = "schemes") -> Styler:
+    """A table of texts, row -> column -> text; `kind` is its class in the style sheet."""
+    frame = pd.DataFrame(list(rows.values()), list(rows))
+    return styled(frame, kind)

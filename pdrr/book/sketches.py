@@ -1,0 +1,159 @@
+"""Figs. 1 and 3 of the paper, drawn from a trained round: sketches there, data here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from pdrr.book.style import BENIGN, GREEN, MALICIOUS, STYLE
+from pdrr.experiments.records import Records
+from pdrr.experiments.sketches import SHOWN
+
+INK, PAPER = "#1b1f24", "#f3f4f6"
+
+
+def fig01(records: Records) -> Figure:
+    """A communication round: send, train, upload, aggregate (Fig. 1)."""
+    table, run = records.table, records.runs.iloc[0]
+    server = table[table["client"] == 0]
+    weight = _largest(server[server["part"] == "previous"])
+    change = _largest(table[table["part"].isin(["update", "new"])])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 6.2))
+        canvas = figure.add_axes((0, 0, 1, 1))
+        canvas.set(xlim=(0, 1), ylim=(0, 1))
+        canvas.axis("off")
+        _box(canvas, (0.02, 0.62, 0.96, 0.36), "server")
+        _strip(figure, (0.06, 0.71, 0.26, 0.13), _part(server, "previous"), weight, "RdGy")
+        _strip(figure, (0.68, 0.71, 0.26, 0.13), _part(server, "new"), change, "PuOr_r")
+        say: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
+        canvas.text(0.19, 0.885, "1   global model $w_p$", **say, weight="bold")
+        canvas.text(0.81, 0.885, "4   new global model", **say, weight="bold")
+        canvas.text(0.81, 0.69, "its change from $w_p$", **say)
+        canvas.text(0.19, 0.69, "its first weights", **say)
+        name = str(run["rule"]).replace("_", " ")
+        canvas.text(0.5, 0.815, f"{name} of\nk = {run['k']} models", **say)
+        _arrow(canvas, (0.35, 0.755), (0.65, 0.755), GREEN)
+        left = 0.02
+        wide = (0.96 - (SHOWN - 1) * 0.03) / SHOWN
+        for client in range(1, SHOWN + 1):
+            mine = table[table["client"] == client]
+            _box(canvas, (left, 0.02, wide, 0.45), f"client {client}")
+            inner = (left + 0.02, wide - 0.04)
+            _strip(figure, (inner[0], 0.285, inner[1], 0.11), _part(mine, "image"), None, "gray")
+            _strip(
+                figure, (inner[0], 0.085, inner[1], 0.11), _part(mine, "update"), change, "PuOr_r"
+            )
+            canvas.text(left + wide / 2, 0.235, "2   trains $w_p$ on its own images", **say)
+            canvas.text(left + wide / 2, 0.052, f"change $w_{client} - w_p$", **say)
+            _arrow(canvas, (left + wide * 0.3, 0.61), (left + wide * 0.3, 0.48), INK)
+            _arrow(canvas, (left + wide * 0.7, 0.48), (left + wide * 0.7, 0.61), BENIGN)
+            canvas.text(left + wide * 0.3 + 0.012, 0.545, "1  $w_p$", va="center", color=INK)
+            canvas.text(
+                left + wide * 0.7 + 0.012, 0.545, f"3  $w_{client}$", va="center", color=BENIGN
+            )
+            left += wide + 0.03
+        canvas.text(
+            0.5,
+            0.64,
+            f"grey and red: weights, scale ±{weight:.2g};  "
+            f"purple and orange: changes, scale ±{change:.2g}",
+            **say,
+            size=9,
+        )
+    return figure
+
+
+def fig03(records: Records) -> Figure:
+    """The sorted values of one coordinate before and after the attack (Fig. 3)."""
+    table, run = records.table, records.runs.iloc[0]
+    k, beta = int(run["k"]), int(run["beta"])
+    kinds: tuple[tuple[bool, dict[str, Any]], ...] = (
+        (False, {"color": BENIGN, "marker": "o", "s": 30, "label": "benign"}),
+        (True, {"color": MALICIOUS, "marker": "s", "s": 34, "label": "compromised"}),
+    )
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 4.3), layout="constrained")
+        for ax, stage, title in zip(
+            figure.subplots(1, 2, sharey=True),
+            ("before", "after"),
+            ("before: all k models honest", "after: compromised values below all benign ones"),
+            strict=True,
+        ):
+            rows = table[table["stage"] == stage]
+            for bad, style in kinds:
+                points = rows[rows["byzantine"] == bad]
+                ax.scatter(points["rank"], points["value"], zorder=3, ec="white", lw=0.6, **style)
+            for low, high in ((0.4, beta + 0.5), (k - beta + 0.5, k + 0.6)):
+                ax.axvspan(low, high, color="#d0d4d9", zorder=0, lw=0, label="trimmed")
+            lines: tuple[tuple[str, dict[str, Any]], ...] = (
+                ("previous", {"ls": ":", "color": INK, "label": "previous global $w_{p,j}$"}),
+                ("aggregate_before", {"ls": "--", "color": GREEN, "label": "aggregate, honest"}),
+                (
+                    "aggregate_after",
+                    {"ls": "-", "color": "#c1121f", "label": "aggregate, attacked"},
+                ),
+            )
+            for name, style in lines[: 2 if stage == "before" else 3]:
+                ax.axhline(run[name], lw=1.6, zorder=2, **style)
+            ax.set(xlabel=f"rank among the k = {k} values", xlim=(0.4, k + 0.6))
+            ax.set_title(title)
+        figure.axes[0].set_ylabel(f"parameter j = {run['coordinate']:,}")
+        handles, labels = figure.axes[1].get_legend_handles_labels()
+        once = dict(zip(labels, handles, strict=True))
+        figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _part(table: pd.DataFrame, part: str) -> np.ndarray:
+    """The items [n, rows, columns] of a part, back from the tidy form."""
+    rows = table[table["part"] == part]
+    shape = rows[["item", "row", "column"]].max().to_numpy() + 1
+    return rows["value"].to_numpy().reshape(shape)
+
+
+def _largest(table: pd.DataFrame) -> float:
+    """The end of a colour scale that shows every value of `table`; never 0."""
+    return max(float(table["value"].abs().max()), np.finfo(float).tiny)
+
+
+def _box(canvas: Axes, box: tuple[float, float, float, float], title: str) -> None:
+    x, y, width, height = box
+    style = "round,pad=0,rounding_size=0.012"
+    canvas.add_patch(
+        FancyBboxPatch((x, y), width, height, boxstyle=style, fc=PAPER, ec="#9aa3ad", zorder=0)
+    )
+    canvas.text(
+        x + 0.015, y + height - 0.035, title, va="center", weight="bold", size=11, color=INK
+    )
+
+
+def _arrow(canvas: Axes, start: tuple[float, float], end: tuple[float, float], colour: Any) -> None:
+    canvas.add_patch(
+        FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=16, lw=2, color=colour)
+    )
+
+
+def _strip(
+    figure: Figure,
+    box: tuple[float, float, float, float],
+    items: np.ndarray,
+    scale: float | None,
+    colours: str,
+) -> None:
+    """Items [n, rows, columns] side by side; symmetric about 0 unless they are images."""
+    x, y, width, height = box
+    low, high = (0.0, 1.0) if scale is None else (-scale, scale)
+    step = width / len(items)
+    for i, item in enumerate(items):
+        ax = figure.add_axes((x + i * step, y, step, height))
+        ax.imshow(item, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+        ax.set(xticks=[], yticks=[])
+        for spine in ax.spines.values():
+            spine.set(visible=True, color="#9aa3ad")

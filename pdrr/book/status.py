@@ -1,0 +1,93 @@
+"""What the book was made from: its executed notebooks, and the recorded results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from tabulate import tabulate
+
+from pdrr.config import PROFILES
+from pdrr.experiments.provenance import commit, device
+from pdrr.experiments.records import Records
+
+
+def page(folder: Path, records: Path) -> str:
+    """The page in Markdown.
+
+    Parameters
+    ----------
+    folder : Path
+        Executed notebooks; the page is to lie one folder above.
+    records : Path
+        Folder of the recorded results, one folder for each profile.
+    """
+    executed = sorted(folder.glob("*.ipynb"))
+    if not executed:
+        raise ValueError(f"no notebooks in {folder}")
+    pages = [_notebook(path) for path in executed]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"""# Status
+
+**What this copy of the book was made from, and what that took.**
+
+## Pages
+
+Executed on {device()}, {memory / 2**30:.0f} GiB of memory, with commit `{commit()}`. The seconds \
+are those of the notebook alone: what it shows was computed before, or lay in the cache. Each page \
+ends with the seconds of that, and with the command that makes it again.
+
+{_table(pages)}
+
+## Recorded results
+
+Full runs, kept in `book/records`. *Seconds* are those of all runs of a row together, *memory* the \
+largest that the process had in use.
+
+:::{{container}} pdrr-small
+{_table(_recording(path) for p in PROFILES[::-1] for path in sorted((records / p).glob("*.json")))}
+:::
+"""
+
+
+def _notebook(path: Path) -> dict[str, Any]:
+    """A row of the first table."""
+    content = nbformat.read(path, as_version=4)
+    told = content.metadata.get("papermill", {})
+    if told.get("duration") is None:
+        raise ValueError(f"{path} was not executed")
+    values = told["parameters"]
+    title = content.cells[0].source.splitlines()[0].removeprefix("# ")
+    return {
+        "page": f"[{title}]({path.parent.name}/{path.name})",
+        "profile": values.get("profile", "recorded runs"),
+        "data": Path(values.get("data", "–")).name,
+        "seconds": f"{told['duration']:.0f}",
+        "when (UTC)": f"{datetime.fromisoformat(told['end_time']):%Y-%m-%d %H:%M}",
+    }
+
+
+def _recording(path: Path) -> dict[str, Any]:
+    """A row of the second table."""
+    found = Records.load(path.parent, path.stem)
+    p = found.provenance
+    return {
+        "profile": p["profile"],
+        "name": path.stem,
+        "data": p["data"],
+        "d": f"{p['d']:,}",
+        "seeds": ", ".join(str(seed) for seed in found.runs["seed"].unique()),
+        "seconds": f"{p['seconds']:,.0f}",
+        "memory": f"{p['peak_memory_gib']:.1f} GiB",
+        "device": p["device"],
+        "commit": f"`{p['commit']}`",
+        "date": p["date"],
+    }
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> str:
+    return tabulate(list(rows), headers="keys", tablefmt="github", disable_numparse=True)

@@ -1,0 +1,344 @@
+"""One function per kind of table: records in, styled table out. Only means are computed here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+from scipy import stats
+
+from pdrr.experiments.records import Records
+from pdrr.experiments.schemes import READINGS, SCHEMES
+
+Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
+RATES = {"FAR": "far", "MAR": "mar"}
+RULES = {"krum": "Krum", "trimmed_mean": "trimmed mean", "median": "median"}
+ENOUGH = 5  # seeds for an interval; below, the smallest and the largest value say more
+
+
+# the schemes beside each other
+
+
+def rates_table(
+    records: Records, paper: Numbers | None = None, rounds: Sequence[int] = ()
+) -> Styler:
+    """FAR and MAR of each scheme at each measured round: the layout of the paper's Table 1.
+
+    Parameters
+    ----------
+    records : Records
+        Of `evaluation.rounds`: one reading, one setting, any number of seeds.
+    paper : mapping, optional
+        The paper's numbers: scheme -> "FAR" and "MAR" -> a number for each of `rounds`.
+    rounds : sequence of int
+        Those of the paper's columns.
+    """
+    runs = _one_setting(records.runs, "scheme", "round", "seed")
+    measured = sorted(runs["round"].unique())
+    printed = {
+        (scheme, rate, number): value
+        for scheme, rates in (paper or {}).items()
+        for rate, values in rates.items()
+        for number, value in zip(rounds, values, strict=True)
+    }
+    rows = {
+        scheme: [
+            _beside(
+                _mean(found[column][found["round"] == number]),
+                printed.get((scheme, rate, n)),
+                short,
+            )
+            for rate, column in RATES.items()
+            for n, number in ((int(number), number) for number in measured)
+        ]
+        for scheme, found in _in_order(runs)
+    }
+    return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
+        _spread_in_words(runs.groupby(["scheme", "round"]).size())
+    )
+
+
+def readings_table(records: Records) -> Styler:
+    """FAR and MAR of the paper's other readings beside ours, over the runs that have both."""
+    runs = _one_setting(records.runs, "scheme", "reading", "round", "seed")
+    others = runs[runs["reading"] != "default"]
+    if others.empty:
+        raise ValueError("records have no other reading than the default one")
+    runs = runs[runs["seed"].isin(others["seed"]) & runs["scheme"].isin(others["scheme"])]
+    measured = sorted(runs["round"].unique())
+    rows = {
+        f"{scheme}, {'as decided' if reading == 'default' else reading}": [
+            _mean(part[column][part["round"] == number])
+            for column in RATES.values()
+            for number in measured
+        ]
+        for scheme, found in _in_order(runs)
+        for reading in ("default", *READINGS)
+        if not (part := found[found["reading"] == reading]).empty
+    }
+    return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
+        _spread_in_words(runs.groupby(["scheme", "reading", "round"]).size())
+    )
+
+
+def accuracy_table(records: Records) -> Styler:
+    """Accuracy before the round, under attack without a defence, and after PDRR's re-aggregation.
+
+    For Krum also whose model the undefended rule selects, over all seeds.
+    """
+    runs = records.runs.drop_duplicates(["seed", "round", "knowledge"])
+    runs = runs.assign(selected=runs["selected"].where(runs["succeeded"].astype(bool), "no attack"))
+    measured = sorted(runs["round"].unique())
+    known = [word for word in ("partial", "full") if (runs["knowledge"] == word).any()]
+    at = {
+        (number, word): runs[(runs["round"] == number) & (runs["knowledge"] == word)]
+        for number in measured
+        for word in known
+    }
+    columns: dict[tuple[str, str], list[str]] = {
+        ("before the round", ""): [_mean(at[number, known[0]]["accuracy"]) for number in measured]
+    }
+    for title, name in (("attacked", "accuracy_attacked"), ("with PDRR", "accuracy_defended")):
+        for word in known:
+            columns[title, word] = [_mean(at[number, word][name]) for number in measured]
+    if (runs["rule"] == "krum").all():
+        for word in known:
+            columns["Krum selects", word] = [
+                " or ".join(sorted(at[number, word]["selected"].unique())) for number in measured
+            ]
+    rows = {
+        f"round {number}": [column[i] for column in columns.values()]
+        for i, number in enumerate(measured)
+    }
+    return _wide(rows, list(columns), "knowledge").set_caption(
+        _spread_in_words(runs.groupby(["round", "knowledge"]).size())
+    )
+
+
+def time_table(records: Records, paper: Numbers | None = None) -> Styler:
+    """Seconds of one detection under each attack, and how many times PDRR's that is (Table 3).
+
+    Parameters
+    ----------
+    records : Records
+        Of `evaluation.timing`.
+    paper : mapping, optional
+        The paper's seconds: scheme -> rule -> seconds.
+    """
+    runs, printed = records.runs, paper or {}
+    rules = [rule for rule in RULES if (runs["rule"] == rule).any()]
+    medians = runs.pivot_table("median_s", "scheme", "rule", aggfunc="median")
+    rows = {}
+    for scheme, found in _in_order(runs):
+        cells = []
+        for rule in rules:
+            own, theirs = found[found["rule"] == rule], printed.get(scheme, {}).get(rule)
+            low, high = own["low_s"].min(), own["high_s"].max()
+            median, ours = medians[rule][scheme], medians[rule]["PDRR"]
+            seconds = f"{_digits(median)} s<br><small>{_digits(low)}–{_digits(high)}</small>"
+            cells.append(_beside(seconds, theirs, "{} s".format))
+            ratio = theirs / printed["PDRR"][rule] if theirs else None
+            cells.append(_beside(_digits(median / ours), ratio, _digits))
+        setup = found["setup_s"].max()
+        rows[scheme] = [*cells, f"{_digits(setup)} s" if setup else "–"]
+    columns = [(RULES[rule], what) for rule in rules for what in ("seconds", "× PDRR")]
+    repeats = " or ".join(str(n) for n in sorted(runs["repeats"].unique()))
+    return _wide(rows, [*columns, ("set-up", "once")], "").set_caption(
+        f"Median of {repeats} detections of all clients of round 1, below it the smallest and the"
+        " largest. Set-up: training before any round, not in the seconds."
+    )
+
+
+def functionality_table(derived: pd.DataFrame, paper: Numbers | None = None) -> Styler:
+    """The words of `functionality.derive`, the paper's beside them (Table 4)."""
+    table = derived.copy()
+    for scheme, column in ((s, c) for s in derived.index for c in derived.columns):
+        printed = (paper or {}).get(str(scheme), {}).get(str(column))
+        table.loc[scheme, column] = _beside(str(derived.loc[scheme, column]), printed)
+    return styled(table, "schemes")
+
+
+def measured_table(measured: pd.DataFrame) -> Styler:
+    """The numbers behind Table 4, from `functionality.measured`."""
+    return styled(measured.rename_axis(None).map("{:.3g}".format), "schemes")
+
+
+# PDRR alone
+
+
+def runs_table(records: Records) -> Styler:
+    """What was run and what came out, a row per run."""
+    return _table(records.runs, [f"seed {seed}" for seed in records.runs["seed"]])
+
+
+def seeds_table(records: Records) -> Styler:
+    """The same over all seeds: the largest FAR and MAR, and the q that suit every run."""
+    worst: Any = {
+        "q": "first",
+        "far": "max",
+        "mar": "max",
+        "q_low": lambda low: low.max(skipna=False),
+        "q_high": lambda high: high.min(skipna=False),
+        "lambda": "min",
+        "selected": lambda whose: " or ".join(sorted(set(whose))),
+        "detection_s": "median",
+    }
+    keys = ["rule", "noise", "c", "beta", "knowledge"]
+    groups = records.runs.groupby(keys, dropna=False, sort=False)
+    runs = groups.agg(worst).reset_index()
+    runs["q_low"] = runs["q_low"].where(runs["q_low"] < runs["q_high"])  # none suits every run
+    return _table(runs, [f"{n} seeds" for n in groups.size()])
+
+
+def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
+    """Only the columns that say something, in the words of the book."""
+    table = pd.DataFrame({"knowledge": runs["knowledge"], "c": runs["c"]})
+    if runs["beta"].notna().any():
+        table["β"] = runs["beta"].astype(int)
+    if (runs["rule"] == "krum").all():
+        table["noise"] = runs["noise"]
+        table["λ"] = [f"{x:.1e}" if x > 0 else "none" for x in runs["lambda"]]
+        table["selects"] = runs["selected"]
+    table["q"] = runs["q"].map("{:g}".format)
+    table["FAR"] = runs["far"].map("{:.2f}".format)
+    table["MAR"] = runs["mar"].map("{:.2f}".format)
+    table["suitable q"] = [
+        "none" if np.isnan(low) else f"({low:.3f}, {high:.3f}]"
+        for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
+    ]
+    table["detection"] = runs["detection_s"].map("{:.1f} s".format)
+    return styled(table, "runs").relabel_index(list(rows), axis="index")
+
+
+# where numbers come from
+
+
+def provenance_table(records: Records) -> Styler:
+    """Where the numbers of a page come from, and the command that makes them again."""
+    p, runs = records.provenance, records.runs
+    settings = p["settings"]
+    command = p.get("command") or os.environ.get("PDRR_COMMAND")  # recorded, or run just now
+    rows = {
+        "data": f"{p['data']} ({'synthetic' if p['synthetic'] else 'real'})",
+        "data SHA-256": p["sha256"][:16],
+        "profile": f"{p['profile']}, d = {p['d']:,}",
+        "seeds": _values(runs["seed"]),
+        "parameters": "; ".join(f"{k} = {v}" for k, v in _parameters(settings, runs).items() if v),
+        "training": ", ".join(
+            f"{k.replace('_', ' ')} {v}" for k, v in settings["training"].items()
+        ),
+    }
+    if "scheme" in runs:
+        rows["VAE, DAGMM"] = ", ".join(f"{k} {v}" for k, v in settings["baselines"].items())
+    rows |= {
+        "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
+        "device": p["device"],
+        "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
+        "commit, date": f"{p['commit']}, {p['date']}",
+    }
+    if command:
+        rows["again"] = f"<code>{escape(command)}</code>"
+    return styled(
+        pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)), "provenance"
+    )
+
+
+def _parameters(settings: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, str]:
+    """What was varied, from the runs; the rest from the settings, where the attacks use it."""
+    attack, federation = settings["attack"], settings["federation"]
+    rules = set(runs["rule"]) if "rule" in runs else {"krum"}  # Fig. 2 attacks Krum only
+    fixed: dict[str, tuple[str, Any]] = {"k": ("k", federation["k"]), "c": ("c", federation["c"])}
+    if "trimmed_mean" in rules:
+        fixed["β"] = ("beta", settings["defense"]["beta"])
+    if "krum" in rules:
+        fixed["ε"] = ("epsilon", attack["epsilon"])
+        fixed["noise"] = ("noise", attack["noise"])
+    if rules & {"trimmed_mean", "median"}:
+        fixed["b"] = ("b", attack["b"])
+    shown = {symbol: _values(runs.get(name, [value])) for symbol, (name, value) in fixed.items()}
+    varied = ("q", "round", "knowledge", "reading")
+    return shown | {name: _values(runs[name]) for name in varied if name in runs}
+
+
+def _values(column: Iterable[Any]) -> str:
+    """The different values, but for gaps: "1, 2, 3"."""
+    given = pd.Series(list(column))
+    given = given[given.notna() & (given != "")].drop_duplicates()
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in given)
+
+
+# parts
+
+
+def _one_setting(runs: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """The runs, if there is one for each value of the keys."""
+    if runs.duplicated(list(keys)).any():
+        raise ValueError("a table shows one setting, got several: choose with where")
+    return runs
+
+
+def _in_order(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The runs of each scheme, in the order of the paper's tables."""
+    parts = {scheme: runs[runs["scheme"] == scheme] for scheme in SCHEMES}
+    return [(scheme, part) for scheme, part in parts.items() if not part.empty]
+
+
+def _mean(values: pd.Series) -> str:
+    """Mean over seeds with its uncertainty, as `_spread_in_words` says."""
+    n, mean = len(values), values.mean()
+    if n == 0:
+        return "–"
+    if n == 1:
+        return f"{mean:.2f}"
+    if n < ENOUGH:
+        return f"{mean:.2f}<br><small>{short(values.min())}–{short(values.max())}</small>"
+    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
+    return f"{mean:.2f}<br><small>± {short(half)}</small>"
+
+
+def _spread_in_words(sizes: pd.Series) -> str:
+    """What stands behind a mean of so many seeds."""
+    if (sizes == 1).all():
+        return "One seed."
+    words = []
+    if sizes.between(2, ENOUGH - 1).any():
+        words.append("below it the smallest and the largest")
+    if (sizes >= ENOUGH).any():
+        words.append("below it ± half of its 95 % t interval")
+    some = "; one seed where there is nothing below" if (sizes == 1).any() else ""
+    return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."
+
+
+def short(rate: float) -> str:
+    """Two digits without the zero before the point: ".33"; 0 and 1 as they are."""
+    return f"{rate:.0f}" if rate in (0, 1) else f"{rate:.2f}".removeprefix("0")
+
+
+def _digits(value: float) -> str:
+    """Two digits that count, none behind the point from 10 on."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:
+    """Our cell with the paper's below, if it has one."""
+    if paper is None:
+        return ours
+    return f'{ours}<br><small class="paper">paper {form(paper)}</small>'
+
+
+def _wide(
+    rows: Mapping[str, Sequence[str]], columns: Sequence[tuple[str, str]], name: str
+) -> Styler:
+    """A table with two header lines; `name` is what the second one lists."""
+    header = pd.MultiIndex.from_tuples(columns, names=[None, name or None])
+    return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes")
+
+
+def styled(table: pd.DataFrame, kind: str) -> Styler:
+    """A table that pandas does not abbreviate; `kind` is its class in the pages' style sheet."""
+    return table.style.set_table_attributes(f'class="dataframe {kind}"')

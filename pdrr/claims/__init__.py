@@ -1,0 +1,1 @@
+"""The paper's words against the records."""

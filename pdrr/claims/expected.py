@@ -1,0 +1,174 @@
+"""The paper's claims and numbers, and the conditions they are judged by: ``expected.yaml``."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from pdrr.claims.measures import MEASURES
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+Text = Annotated[str, Field(min_length=1)]
+Row = dict[str, float | list[float]]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Tables:
+    """The numbers and words that the paper prints in its tables."""
+
+    rounds: list[int]  # of tables 1 and 2
+    table1: dict[str, dict[str, list[float]]]  # scheme: FAR and MAR at the rounds
+    table2: dict[str, dict[str, list[float]]]
+    table3: dict[str, dict[str, float]]  # scheme: seconds under the attack on each rule
+    table4: dict[str, dict[str, str]]  # scheme: words
+
+
+@dataclass(frozen=True, config=STRICT)
+class Condition:
+    """What every cell has to meet: all that is given here."""
+
+    equals: float | None = None
+    below: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    within: float | None = None  # of the paper's value, absolute
+    factor: float | None = None  # of the paper's value, either way
+    holds: bool = False  # the measure itself says whether the cell meets the claim
+
+    def met(self, value: float, expected: float | None) -> bool:
+        """Whether a cell meets it; `expected` is the paper's value. NaN meets nothing."""
+        near = value == value
+        if self.within is not None:
+            near = abs(value - float(expected or 0)) <= self.within + 1e-9
+        if self.factor is not None and expected:
+            near = 1 / self.factor <= value / expected <= self.factor
+        return bool(
+            near
+            and (self.equals is None or value == self.equals)
+            and (self.below is None or value < self.below)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.at_least is None or value >= self.at_least)
+            and (not self.holds or value)
+        )
+
+    def __str__(self) -> str:
+        words = {
+            "equals": "exactly {}",
+            "below": "below {}",
+            "above": "above {}",
+            "at_most": "at most {}",
+            "at_least": "at least {}",
+            "within": "within {} of the paper's",
+            "factor": "within a factor of {} of the paper's",
+        }
+        given = [(text, getattr(self, name)) for name, text in words.items()]
+        return ", ".join(text.format(f"{value:g}") for text, value in given if value is not None)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Claim:
+    """One statement of the paper and how it is judged.
+
+    Attributes
+    ----------
+    id, section, page : str
+        Its name; where the paper says it; the page of the book that shows it.
+    text, paper : str
+        The statement, and the paper's number or words; `expected` printed if there is no `paper`.
+    why : str
+        Why this condition; of a claim that is not measured, why not.
+    records : mapping
+        Which records it speaks of, and of each, which part: values of columns.
+    where : mapping
+        The same, for all of them. A list asks for all its values.
+    measure, arguments : str, mapping
+        A function of `pdrr.claims.measures`: the records -> one value per cell.
+    condition : Condition
+    expected : mapping
+        The paper's values of the cells, in their order.
+    ours : str
+        What to print of the cells: {span}, {met}, {all}, {cells}, {row}, {labels};
+        {device}.
+    """
+
+    id: Text
+    section: Text
+    page: Text
+    text: Text
+    why: Text
+    paper: str = ""
+    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    where: dict[str, Any] = Field(default_factory=dict)
+    measure: str | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    condition: Condition = Field(default_factory=Condition)
+    expected: Row = Field(default_factory=dict)
+    ours: str = "{met} of {all}"
+
+    @property
+    def tolerance(self) -> str:
+        """The condition in words, and why it is what it is."""
+        return ": ".join(filter(None, [str(self.condition), self.why]))
+
+
+@dataclass(frozen=True, config=STRICT)
+class Expected:
+    """All of ``expected.yaml``."""
+
+    tables: Tables
+    claims: list[Claim]
+
+
+@cache
+def expected() -> Expected:
+    """The paper's numbers and claims, checked."""
+    return parse(resources.files("pdrr.claims").joinpath("expected.yaml").read_text("utf-8"))
+
+
+def parse(text: str) -> Expected:
+    """Numbers and claims from YAML; ValueError in one line, naming the claim, if they are wrong."""
+    try:
+        content = yaml.safe_load(text)
+        found = TypeAdapter(Expected).validate_json(json.dumps(content))  # strict, but not of types
+    except yaml.YAMLError as error:
+        raise ValueError(f"expected.yaml: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [str(part) for part in first["loc"]]
+        if path[:1] == ["claims"] and len(path) > 1:
+            named = content["claims"][int(path[1])]
+            path[1] = str(named.get("id", path[1])) if isinstance(named, Mapping) else path[1]
+        raise ValueError(f"expected.yaml: {'.'.join(path)}: {first['msg'].lower()}") from error
+    seen: set[str] = set()
+    for claim in found.claims:
+        _check(claim, seen)
+        seen.add(claim.id)
+    return found
+
+
+def _check(claim: Claim, seen: set[str]) -> None:
+    where = f"expected.yaml: {claim.id}"
+    if claim.id in seen:
+        raise ValueError(f"{where}: two claims have this id")
+    if not (claim.paper or claim.expected):
+        raise ValueError(f"{where}: needs the paper's words or numbers")
+    if claim.measure is None:
+        return
+    if claim.measure not in MEASURES:
+        raise ValueError(f"{where}: no measure {claim.measure!r}, only {', '.join(MEASURES)}")
+    try:
+        inspect.signature(MEASURES[claim.measure]).bind(None, **claim.arguments)
+    except TypeError as error:
+        raise ValueError(f"{where}: {claim.measure}: {error}") from error
+    if not claim.records or claim.condition == Condition():
+        raise ValueError(f"{where}: needs records and a condition")

@@ -1,0 +1,1 @@
+"""Command line: ``python -m pdrr`` or ``pdrr``; the Makefile calls the same."""

@@ -1,0 +1,71 @@
+"""Commands for teachers: the coursework built and graded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+COURSEWORK = Path("notebooks/coursework")
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="build/assignments", show_default=True
+)
+@click.option("--book", is_flag=True, help="OUT is a book's folder: add pages and downloads to it.")
+def assignments(out: Path, book: bool) -> None:
+    """Build the students' versions of the coursework: OUT/NAME/NAME.ipynb."""
+    from pdrr.grading import assignments as course
+
+    course.require()
+    works = course.read(COURSEWORK)
+    if book:
+        course.stage(works, out)
+        return
+    for path in course.release(works, out):
+        click.echo(f"wrote {path}")
+
+
+@click.command()
+@click.argument("submissions", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="build/grades", show_default=True)
+@click.option(
+    "--sources",
+    type=click.Path(path_type=Path),
+    default=COURSEWORK,
+    show_default=True,
+    help="Folder of the assignments' sources.",
+)
+@click.option("--cell-seconds", default=30.0, show_default=True, help="For each cell.")
+@click.option("--total-seconds", default=300.0, show_default=True, help="For each submission.")
+@click.option("--memory", default=4.0, show_default=True, help="GiB of address space.")
+@click.option("-j", "--jobs", type=int, help="Submissions at the same time.  [number of cores]")
+def grade(
+    submissions: Path,
+    out: Path,
+    sources: Path,
+    cell_seconds: float,
+    total_seconds: float,
+    memory: float,
+    jobs: int | None,
+) -> None:
+    """Grade the notebooks SUBMISSIONS/STUDENT/ASSIGNMENT.ipynb.
+
+    Writes marks.csv, totals.csv and a page of feedback for each student and assignment to OUT. A
+    killed run goes on where it was; what has not changed is not graded again.
+    """
+    from pdrr.grading import assignments as course
+
+    course.require()
+    from pdrr.grading import classes
+    from pdrr.grading.sandbox import Limits
+
+    limits = Limits(cell=cell_seconds, total=total_seconds, memory=memory)
+    works = course.read(sources)
+    report = classes.grade_class(submissions, works, out, limits, jobs or os.cpu_count() or 1)
+    click.echo(classes.as_text(report, out))
+
+
+COMMANDS = (assignments, grade)

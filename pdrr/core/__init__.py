@@ -1,0 +1,1 @@
+"""Array machinery shared by rules, attacks and detectors; not public."""

@@ -1,0 +1,94 @@
+"""What is refused before anything is computed, in words: needed this, got that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from pdrr.core.arrays import Array, array_namespace, blocks, device, to_host
+from pdrr.core.dispatch import accelerated
+
+
+def all_finite(x: Array) -> bool:
+    """Whether every value of the vector `x` [d] is finite."""
+    if array_api_compat.is_cupy_array(x):  # one answer from the device instead of one a block
+        return bool(finite_rows(x[None, :])[0])
+    xp = array_namespace(x)
+    return all(bool(xp.all(xp.isfinite(x[cols]))) for cols in blocks(x.shape[0]))
+
+
+@accelerated
+def finite_rows(clients: Array) -> Array:
+    """bool [k]: which models of the stack [k, d] hold finite values only."""
+    xp = array_namespace(clients)
+    k, d = clients.shape
+    finite = xp.ones(k, dtype=xp.bool, device=device(clients))
+    for cols in blocks(d, k):
+        finite = finite & xp.all(xp.isfinite(clients[:, cols]), axis=1)
+    return finite
+
+
+def check_stack(who: str, clients: Array, previous: Array | None = None) -> None:
+    """Refuse anything but a floating stack [k, d] and, if given, a model [d] of the same dtype.
+
+    Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, naming `who`.
+    """
+    xp = array_namespace(clients)
+    if clients.dtype not in (xp.float32, xp.float64):
+        raise TypeError(f"{who} needs float32 or float64 clients, got {clients.dtype}")
+    if clients.ndim != 2 or 0 in clients.shape:
+        raise ValueError(
+            f"{who} needs clients of shape [k, d] with k, d >= 1, got {tuple(clients.shape)}"
+        )
+    if previous is None:
+        return
+    array_namespace(clients, previous)
+    if previous.dtype != clients.dtype:
+        raise TypeError(f"{who} needs previous of dtype {clients.dtype}, got {previous.dtype}")
+    if tuple(previous.shape) != (clients.shape[1],):
+        raise ValueError(
+            f"{who} needs previous of shape [{clients.shape[1]}], got {tuple(previous.shape)}"
+        )
+
+
+def check_finite(who: str, clients: Array, rows: np.ndarray | None = None) -> None:
+    """Refuse NaN or infinite values in a stack, or in some rows of it; the message names them."""
+    bad = np.flatnonzero(~to_host(finite_rows(clients)))
+    bad = bad if rows is None else np.intersect1d(bad, rows)
+    if bad.size:
+        raise ValueError(f"{who} needs finite models, got NaN or infinity in rows {bad.tolist()}")
+
+
+def check_int(who: str, name: str, value: Any) -> int:
+    """`value` as an int; TypeError unless it is an integer (bool is not)."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{who} needs an integer {name}, got {value!r}")
+    return int(value)
+
+
+# The parts that attacks and defences share
+
+
+def check_beta(who: str, k: int, beta: int | None) -> int:
+    """`beta` as an int; ValueError unless 0 <= 2 * beta < k."""
+    beta = check_int(who, "beta", beta)
+    if not 0 <= 2 * beta < k:
+        raise ValueError(f"{who} needs 0 <= 2*beta < k, got beta={beta} for k={k}")
+    return beta
+
+
+def check_c(who: str, k: int, c: int | None) -> int:
+    """`c` as an int; ValueError unless Krum is defined: c >= 0 and k >= c + 3."""
+    c = check_int(who, "c", c)
+    if c < 0 or k < c + 3:
+        raise ValueError(f"{who} needs c >= 0 and k >= c + 3, got c={c} for k={k}")
+    return c
+
+
+def whole(who: str, name: str, value: Any) -> int:
+    """`value` as an int; an error unless it is an integer >= 0."""
+    if check_int(who, name, value) < 0:
+        raise ValueError(f"{who} needs {name} >= 0, got {value}")
+    return int(value)

@@ -1,0 +1,121 @@
+"""Distances between models, to the last digit that matters, and Krum's scores made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pdrr.core.arrays import Array, array_namespace, blocks, float64, select, to_host
+from pdrr.core.checks import finite_rows
+from pdrr.core.dispatch import accelerated
+
+
+def pairwise_squared_distances(
+    clients: Array, previous: Array | None = None, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Squared Euclidean distances between all models, or between some of them.
+
+    Computed from the Gram matrix of the differences to `previous`, in float64. Where two models
+    are so close that the Gram matrix would cancel (clones at 1e-7 in millions of coordinates),
+    they are computed again: the largest group of close models from differences to one of them,
+    what is left pair by pair.
+
+    Parameters
+    ----------
+    clients : array [k, d] float32 or float64
+        One flattened local model per row. Models with NaN or infinite values are found on the
+        way, without a pass of their own.
+    previous : array [d], optional
+        A point near the models; 0 by default.
+    rows : int array [n], optional
+        The models to compare; all k by default.
+
+    Returns
+    -------
+    numpy array [n, n] float64 on the host, symmetric, zero diagonal; infinite where it overflows,
+    NaN in the row and column of a model that is not finite, diagonal included.
+    """
+    rows = np.arange(clients.shape[0]) if rows is None else rows
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms, squared = _from_products(gram(clients, previous, rows))
+        close = _cancelled(norms, squared)
+        centre = int(np.argmax(np.count_nonzero(close, axis=1)))
+        group = np.flatnonzero(close[centre] | (np.arange(len(rows)) == centre))
+        if len(group) > 2:  # an attacker's clones: take the differences to one of them
+            among = np.ix_(group, group)
+            nearer = gram(clients, clients[int(rows[centre]), :], rows[group])
+            own_norms, squared[among] = _from_products(nearer)
+            close[among] = _cancelled(own_norms, squared[among])
+        i, j = np.nonzero(np.triu(close, 1))
+        if i.size:
+            squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
+    np.fill_diagonal(squared, 0)
+    if not np.isfinite(norms).all():  # a norm may also overflow
+        bad = ~to_host(finite_rows(clients))[rows]
+        squared[bad, :] = squared[:, bad] = np.nan
+    return squared
+
+
+def _from_products(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared norms [n] and squared distances [n, n] from inner products [n, n]."""
+    norms = np.diag(products)
+    squared = norms[:, None] + norms[None, :] - 2 * products
+    squared[~np.isfinite(squared)] = np.inf
+    return norms, np.maximum(squared, 0)
+
+
+def _cancelled(norms: np.ndarray, squared: np.ndarray) -> np.ndarray:
+    """bool [n, n]: of which two models the distance has too few digits left.
+
+    Inner products are exact to about 1e-15 of the norms: all others keep six digits.
+    """
+    scale = norms[:, None] + norms[None, :]
+    close: np.ndarray = np.isfinite(squared) & (squared <= 1e-9 * scale) & (scale > 0)
+    np.fill_diagonal(close, False)
+    return close
+
+
+@accelerated
+def gram(clients: Array, previous: Array | None, rows: np.ndarray) -> np.ndarray:
+    """Inner products [n, n] of w_i - w_p (of w_i without `previous`) of the given rows [n]."""
+    total = np.zeros((len(rows), len(rows)))
+    k, d = clients.shape
+    for cols in blocks(d, k):
+        x = float64(select(clients[:, cols], rows))
+        if previous is not None:
+            x = x - float64(previous[cols])[None, :]
+        total += to_host(x @ x.T)
+    return total
+
+
+@accelerated
+def pair_distances(
+    clients: Array, rows: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Squared distances between the models rows[first] and rows[second], pair by pair."""
+    xp = array_namespace(clients)
+    total = np.zeros(len(first))
+    k, d = clients.shape
+    for cols in blocks(d, k):
+        x = float64(select(clients[:, cols], rows))
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        total += [float(xp.sum((x[i, :] - x[j, :]) ** 2)) for i, j in pairs]
+    return total
+
+
+def krum_scores(squared_distances: np.ndarray, *, neighbours: int) -> np.ndarray:
+    """Sum of squared distances of each model to its nearest `neighbours` other models.
+
+    Parameters
+    ----------
+    squared_distances : array [k, k]
+    neighbours : int
+        k - c - 2 in Krum.
+
+    Returns
+    -------
+    array [k] float64.
+    """
+    others = squared_distances.copy()
+    np.fill_diagonal(others, np.inf)
+    nearest = np.sort(others, axis=1)[:, : min(neighbours, len(others) - 1)]
+    return np.asarray(nearest.sum(axis=1))

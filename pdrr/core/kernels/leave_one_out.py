@@ -1,0 +1,45 @@
+"""Loops for the trimmed mean without each model in turn; compiled by Numba and kept on disk.
+
+One pass over the sorted stack leaves four vectors. The mean without a model then takes these and
+the model itself: nothing else of the stack is read again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from pdrr.core.kernels.network import GROUP
+from pdrr.core.kernels.sorting import WIDTH, sort_tile
+from pdrr.core.kernels.sums import fetch
+
+
+@njit(cache=True, nogil=True)
+def kept_values(flat, starts, program, ranks, middle, edges, total):
+    """Writes `edges` [3, d] and `total` [d]; at each tile WIDTH values of a row are read.
+
+    `ranks` are those of the kept values, `ranks[middle]` that of the value the sums start from.
+    """
+    buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
+    for at in range(0, total.size, WIDTH):
+        m = min(WIDTH, total.size - at)
+        fetch(flat, starts, at, total.size, buffers)
+        sort_tile(flat, starts, at, program, buffers)
+        centre = buffers[ranks[middle] * WIDTH :][:m]
+        edges[0, at : at + m] = buffers[ranks[0] * WIDTH :][:m]
+        edges[1, at : at + m] = centre
+        edges[2, at : at + m] = buffers[ranks[-1] * WIDTH :][:m]
+        out = total[at : at + m]
+        out[:] = 0.0
+        for rank in ranks:  # from small to large, as NumPy adds them
+            row = buffers[rank * WIDTH :][:m]
+            for j in range(m):
+                out[j] += np.float64(row[j]) - np.float64(centre[j])
+
+
+@njit(cache=True, nogil=True)
+def mean_without(x, low, middle, high, total, n, out):
+    """The mean of the `n` values that are kept without the model `x`; the rest are [d]."""
+    for j in range(out.size):
+        left_out = np.float64(min(max(x[j], low[j]), high[j])) - np.float64(middle[j])
+        out[j] = np.float64(middle[j]) + (total[j] - left_out) / n

@@ -1,0 +1,252 @@
+"""Loops that sort a piece of a stack, compiled by Numba and kept on disk.
+
+All take the stack as one flat array and the place where the piece begins in it for each of the k
+models, and work on tiles of WIDTH coordinates, which stay in the cache of one processor. For each
+tile they read WIDTH values of each row, even where the piece ends in it.
+
+Rows are cut out as slices of their own: the compiler then sees plain loops over memory and uses
+vector instructions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from pdrr.core.kernels.network import GROUP
+from pdrr.core.kernels.sums import fetch
+
+WIDTH = 256
+"""Coordinates in a tile. With more, rows of a tile would share lines of the first cache."""
+
+# sums of float64 terms may be added in any order, which vector instructions need
+any_order = {"reassoc", "contract", "nsz"}
+
+
+@njit(cache=True, nogil=True)
+def pair(a, b):
+    """The smaller and the larger of two values."""
+    return (a if a < b else b), (b if a < b else a)
+
+
+@njit(cache=True, nogil=True)
+def sort_group(x0, x1, x2, x3, out):
+    """Four rows [WIDTH] into one sorted group [GROUP * WIDTH]."""
+    for j in range(WIDTH):
+        a, b = pair(x0[j], x1[j])
+        c, d = pair(x2[j], x3[j])
+        a, c = pair(a, c)
+        b, d = pair(b, d)
+        b, c = pair(b, c)
+        out[j] = a
+        out[WIDTH + j] = b
+        out[2 * WIDTH + j] = c
+        out[3 * WIDTH + j] = d
+
+
+@njit(cache=True, nogil=True)
+def merge(x, y, smaller, larger):
+    """Two sorted groups into one of the four smaller and one of the four larger values."""
+    for j in range(WIDTH):
+        a0, b0 = pair(x[j], y[j])
+        a1, b1 = pair(x[WIDTH + j], y[WIDTH + j])
+        a2, b2 = pair(x[2 * WIDTH + j], y[2 * WIDTH + j])
+        a3, b3 = pair(x[3 * WIDTH + j], y[3 * WIDTH + j])
+        a2, b0 = pair(a2, b0)
+        a3, b1 = pair(a3, b1)
+        a1, a2 = pair(a1, a2)
+        a3, b0 = pair(a3, b0)
+        b1, b2 = pair(b1, b2)
+        smaller[j] = a0
+        smaller[WIDTH + j] = a1
+        smaller[2 * WIDTH + j] = a2
+        smaller[3 * WIDTH + j] = a3
+        larger[j] = b0
+        larger[WIDTH + j] = b1
+        larger[2 * WIDTH + j] = b2
+        larger[3 * WIDTH + j] = b3
+
+
+@njit(cache=True, nogil=True)
+def sort_tile(flat, starts, at, program, buffers):
+    """Sort WIDTH coordinates of all models into the groups `buffers`, as `program` says."""
+    k, size = starts.size, GROUP * WIDTH
+    infinite = np.full(WIDTH, np.inf, flat.dtype)
+    for i in range(0, k, GROUP):
+        x0 = flat[starts[i] + at :][:WIDTH]
+        x1 = flat[starts[i + 1] + at :][:WIDTH] if i + 1 < k else infinite
+        x2 = flat[starts[i + 2] + at :][:WIDTH] if i + 2 < k else infinite
+        x3 = flat[starts[i + 3] + at :][:WIDTH] if i + 3 < k else infinite
+        sort_group(x0, x1, x2, x3, buffers[i * WIDTH :][:size])
+    for t in range(program.shape[0]):
+        x, y = buffers[program[t, 0] * size :][:size], buffers[program[t, 1] * size :][:size]
+        u, v = buffers[program[t, 2] * size :][:size], buffers[program[t, 3] * size :][:size]
+        merge(x, y, u, v)
+
+
+@njit(cache=True, nogil=True)
+def mean_tile(ranks, buffers, total, out):
+    """Mean of the sorted middle rows, added from small to large as NumPy adds them."""
+    m = out.size
+    for j in range(m):
+        total[j] = 0.0
+    for rank in ranks:
+        row = buffers[rank * WIDTH :][:m]
+        for j in range(m):
+            total[j] += row[j]
+    low, high = buffers[ranks[0] * WIDTH :][:m], buffers[ranks[-1] * WIDTH :][:m]
+    for j in range(m):
+        # of equal values exactly that value, as in `trimmed_mean_of_sorted`
+        mean = total[j] / ranks.size
+        out[j] = low[j] if low[j] == high[j] else mean
+
+
+@njit(cache=True, nogil=True)
+def middle_mean(flat, starts, program, ranks, out):
+    """Mean of the middle values into `out` [d]; at each tile WIDTH values of a row are read."""
+    buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
+    total = np.empty(WIDTH)
+    for at in range(0, out.size, WIDTH):
+        fetch(flat, starts, at, out.size, buffers)
+        sort_tile(flat, starts, at, program, buffers)
+        mean_tile(ranks, buffers, total, out[at : at + WIDTH])
+
+
+@njit(cache=True, nogil=True)
+def closest_to_median(flat, starts, program, ranks, gamma, out):
+    """Mean of the `gamma` values closest to the median into `out` [d]; `ranks` are all of them."""
+    k = starts.size
+    buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
+    for at in range(0, out.size, WIDTH):
+        fetch(flat, starts, at, out.size, buffers)
+        sort_tile(flat, starts, at, program, buffers)
+        lower, upper = ranks[(k - 1) // 2] * WIDTH, ranks[k // 2] * WIDTH
+        for j in range(min(WIDTH, out.size - at)):
+            middle = (np.float64(buffers[lower + j]) + np.float64(buffers[upper + j])) / 2
+            first, last = 0, k - 1
+            while last - first >= gamma:  # the farther end falls off; of equally far ones the last
+                below = middle - buffers[ranks[first] * WIDTH + j]
+                above = buffers[ranks[last] * WIDTH + j] - middle
+                if below > above:
+                    first += 1
+                else:
+                    last -= 1
+            total = 0.0
+            for rank in ranks[first : last + 1]:
+                total += buffers[rank * WIDTH + j]
+            out[at + j] = total / gamma
+
+
+@njit(cache=True, nogil=True)
+def middle_direction(flat, starts, previous, program, ranks, out):
+    """Signs of the mean of the middle differences to `previous` [d], as numbers, into `out` [d].
+
+    The differences need no sorting: they are in the order of the values.
+    """
+    buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
+    total = np.empty(WIDTH)
+    for at in range(0, out.size, WIDTH):
+        fetch(flat, starts, at, out.size, buffers)
+        p = previous[at : at + WIDTH]
+        sort_tile(flat, starts, at, program, buffers)
+        total[:] = 0.0
+        for rank in ranks:
+            row = buffers[rank * WIDTH :][: p.size]
+            for j in range(p.size):
+                total[j] += np.float64(row[j]) - np.float64(p[j])
+        low, high = buffers[ranks[0] * WIDTH :], buffers[ranks[-1] * WIDTH :]
+        for j in range(p.size):
+            first, last = np.float64(low[j]) - p[j], np.float64(high[j]) - p[j]
+            mean = first if first == last else total[j] / ranks.size
+            out[at + j] = np.sign(mean)
+
+
+@njit(cache=True, nogil=True)
+def tally(x, edge, below_equal):
+    """Add one model to the numbers of models below an edge [m] and, times 65,536, equal to it."""
+    for j in range(x.size):
+        below_equal[j] += np.int32(x[j] < edge[j]) + 65_536 * np.int32(x[j] == edge[j])
+
+
+@njit(cache=True, nogil=True)
+def kept_share(flat, starts, at, edge, beta, below_equal, share):
+    """How much of a value equal to `edge` [m] has the ranks beta, ..., k - beta - 1."""
+    m, stop = edge.size, starts.size - beta
+    for j in range(m):
+        below_equal[j] = 0
+    for i in range(starts.size):
+        tally(flat[starts[i] + at : starts[i] + at + m], edge, below_equal)
+    for j in range(m):
+        below, equal = below_equal[j] % 65_536, below_equal[j] // 65_536
+        share[j] = (min(below + equal, stop) - max(below, beta)) / equal
+
+
+@njit(cache=True, nogil=True, fastmath=any_order)
+def kept(x, low, high, low_share, high_share):
+    """How many of the values x [m] are kept, as in `kept_fraction`."""
+    total = 0.0
+    for j in range(x.size):
+        term = 1.0 if (x[j] > low[j]) & (x[j] < high[j]) else 0.0
+        term = low_share[j] if x[j] == low[j] else term
+        total += high_share[j] if x[j] == high[j] else term
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=any_order)
+def kept_whole(x, low, high):
+    """The same where no kept value is shared with a dropped one."""
+    total = np.float32(0)
+    for j in range(x.size):
+        total += np.float32((x[j] >= low[j]) & (x[j] <= high[j]))
+    return total
+
+
+@njit(cache=True, nogil=True)
+def any_equal(x, y):
+    """Whether two rows meet anywhere."""
+    equal = 0
+    for j in range(x.size):
+        equal += x[j] == y[j]
+    return equal > 0
+
+
+@njit(cache=True, nogil=True)
+def count(flat, starts, previous, program, ranks, beta, zero_change, out):
+    """Writes `out` [d] as `middle_mean` does; returns [2, k]: trimmed, remained.
+
+    `ranks` are those of the kept values and, where beta > 0, of the nearest dropped on each side.
+    """
+    k = starts.size
+    buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
+    total, low_share, high_share = np.empty(WIDTH), np.empty(WIDTH), np.empty(WIDTH)
+    below_equal = np.empty(WIDTH, np.int32)
+    kept_ranks = ranks[1:-1] if beta else ranks
+    result = np.zeros((2, k))
+    for at in range(0, out.size, WIDTH):
+        m = min(WIDTH, out.size - at)
+        fetch(flat, starts, at, out.size, buffers)
+        sort_tile(flat, starts, at, program, buffers)
+        mean_tile(kept_ranks, buffers, total, out[at : at + m])
+        low = buffers[kept_ranks[0] * WIDTH :][:m]
+        high = buffers[kept_ranks[-1] * WIDTH :][:m]
+        shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m]) if beta else False
+        shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m]) if beta else False
+        if shared:
+            kept_share(flat, starts, at, low, beta, below_equal, low_share)
+            kept_share(flat, starts, at, high, beta, below_equal, high_share)
+        counted = m
+        if not zero_change:
+            for j in range(m):
+                if out[at + j] == previous[at + j]:
+                    # no value lies in this interval or at its ends: nothing is kept
+                    low[j], high[j] = np.inf, -np.inf
+                    counted -= 1
+        for i in range(k):
+            x = flat[starts[i] + at : starts[i] + at + m]
+            if shared:
+                inside = kept(x, low, high, low_share, high_share)
+            else:
+                inside = np.float64(kept_whole(x, low, high))
+            result[0, i] += counted - inside
+            result[1, i] += inside
+    return result

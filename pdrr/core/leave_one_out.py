@@ -1,0 +1,113 @@
+"""The aggregation rules on all models but one, for each model in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pdrr.core.arrays import Array, array_namespace, blocks, float64
+from pdrr.core.checks import check_beta, check_c, check_finite
+from pdrr.core.dispatch import accelerated
+from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.order import median_beta, sort_clients
+
+if TYPE_CHECKING:
+    from pdrr.types import Round
+
+
+RULES = ("mean", "krum", "trimmed_mean", "median")
+
+
+def leave_one_out(
+    observed: Round, rule: str, *, c: int | None = None, beta: int | None = None
+) -> Iterator[Array]:
+    """The rule on all models but i, for i = 0 .. k-1.
+
+    Parameters
+    ----------
+    observed : Round
+        k finite models [k, d].
+    rule : {"mean", "krum", "trimmed_mean", "median"}
+    c, beta : int
+        Setting of Krum, of the trimmed mean; unchanged although only k - 1 models are left.
+
+    Returns
+    -------
+    iterator of k arrays [d], dtype and device of the models. For Krum they are views of rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        At the call: unknown rule, models that are not finite, c or beta that k - 1 models forbid.
+
+    Notes
+    -----
+    One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
+    the kept value at the edge beyond which x_i lies. So the rule on the others is
+    (total - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
+    """
+    who, k = f"leave_one_out of {rule}", observed.k
+    if rule not in RULES:
+        raise ValueError(f"leave_one_out needs a rule of {', '.join(RULES)}, got {rule!r}")
+    check_finite("leave_one_out", observed.clients)
+    if rule != "krum":
+        betas = {"mean": 0, "trimmed_mean": beta, "median": median_beta(k - 1)}
+        return _trimmed_means(observed.clients, check_beta(who, k - 1, betas[rule]))
+    neighbours = k - 1 - check_c(who, k - 1, c) - 2
+    squared = pairwise_squared_distances(observed.clients, observed.previous)
+    others = [np.delete(np.arange(k), i) for i in range(k)]
+    best = [np.argmin(krum_scores(squared[np.ix_(o, o)], neighbours=neighbours)) for o in others]
+    return (observed.clients[int(o[b]), :] for o, b in zip(others, best, strict=True))
+
+
+def _trimmed_means(clients: Array, beta: int) -> Iterator[Array]:
+    """The trimmed mean without model i, for each i; needs 2 * beta < k - 1."""
+    edges, total = kept_values(clients, beta)
+    for i in range(clients.shape[0]):
+        yield mean_without(clients, i, beta, edges, total)
+
+
+@accelerated
+def kept_values(clients: Array, beta: int) -> tuple[Array, Array]:
+    """What all leave-one-out means need of the values with the ranks beta, ..., k - beta - 1.
+
+    Parameters
+    ----------
+    clients : array [k, d]
+        Finite models.
+    beta : int
+        Needs 2 * beta < k - 1.
+
+    Returns
+    -------
+    edges : array [3, d], dtype of the models
+        The lowest kept value, the one of rank k // 2, the highest.
+    total : float64 array [d]
+        Sum of the kept values' differences to that middle value: if all others are equal, exactly
+        that value is left.
+    """
+    xp = array_namespace(clients)
+    k, d = clients.shape
+    edges, total = [], []
+    for cols in blocks(d, k):
+        ordered = sort_clients(clients[:, cols])
+        edges.append(xp.stack([ordered[j, :] for j in (beta, k // 2, k - 1 - beta)]))
+        kept = float64(ordered[beta : k - beta, :]) - float64(edges[-1][1, :])[None, :]
+        total.append(xp.sum(kept, axis=0))
+    return xp.concat(edges, axis=1), xp.concat(total)
+
+
+@accelerated
+def mean_without(clients: Array, i: int, beta: int, edges: Array, total: Array) -> Array:
+    """The trimmed mean [d] without model i, in the models' dtype, from what `kept_values` gave."""
+    xp = array_namespace(clients)
+    k, d = clients.shape
+    parts = []
+    for cols in blocks(d, k):
+        low, middle, high = (float64(edges[j, cols]) for j in range(3))
+        left_out = xp.minimum(xp.maximum(float64(clients[i, cols]), low), high) - middle
+        mean = middle + (total[cols] - left_out) / (k - 1 - 2 * beta)
+        parts.append(xp.astype(mean, clients.dtype))
+    return xp.concat(parts)

@@ -1,0 +1,28 @@
+"""What is run: from settings to records.
+
+Each notebook makes one call here and one in `pdrr.book`.
+"""
+
+from pdrr.experiments.alone import detection, first_parameters
+from pdrr.experiments.clock import by_coordinates, timing
+from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
+from pdrr.experiments.records import Records, recorded
+from pdrr.experiments.scene import dataset, settings
+from pdrr.experiments.sketches import attacked_coordinate, round_values
+
+__all__ = [
+    "Records",
+    "attacked_coordinate",
+    "by_coordinates",
+    "compare",
+    "dataset",
+    "detection",
+    "first_parameters",
+    "one_round",
+    "recorded",
+    "round_values",
+    "rounds",
+    "settings",
+    "timing",
+    "unattacked",
+]

@@ -1,0 +1,73 @@
+"""Records kept on disk, keyed by settings, data and code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pdrr.experiments.records import Records
+from pdrr.experiments.scene import dataset, settings
+from pdrr.federation.store import Store
+
+PACKAGE = Path(__file__).parents[1]
+SHOWN = ("claims", "book", "classroom", "grading", "contracts", "cli")  # what only looks at numbers
+
+
+def cached(
+    experiment: Callable[..., Records], options: Mapping[str, Any], store: Store | None = None
+) -> Records:
+    """The records of one experiment, run only if the cache does not have them.
+
+    `options` name at least profile, source and seed. The key holds the code as well: a change of
+    the package runs everything again.
+    """
+    store = store or Store()
+    chosen = settings(options["profile"], options["source"], options["seed"])
+    key = {
+        "experiment": f"{experiment.__module__}.{experiment.__qualname__}",
+        "options": {name: value for name, value in options.items() if name != "source"},
+        "settings": {**chosen.as_dict(), "data": dataset(chosen, store).sha256},
+        "code": code_digest(),
+    }
+    folder = store.folder("records", key)
+    if not (folder / "run.json").exists():
+        experiment(**options, store=store).save(folder, "run")
+    return Records.load(folder, "run")
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the code that the numbers depend on, as it was when first asked for.
+
+    Read once: an edit while a recording runs must not file results under code that did not make
+    them. Comments, docstrings and layout do not count.
+    """
+    sources = [path.read_text("utf-8") for path in code_files()]
+    return sha256("\n".join(map(_statements, sources)).encode()).hexdigest()
+
+
+def code_files() -> list[Path]:
+    """All modules of the package but those of the folders that only look at numbers.
+
+    Folders are named that are left out, not those that count: a new file is never forgotten.
+    """
+    return [
+        path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] not in SHOWN
+    ]
+
+
+def _statements(source: str) -> str:
+    """What a module does, in one form however it is laid out and described."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree)

@@ -1,0 +1,83 @@
+"""Where numbers come from: versions, device, memory, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+from datetime import date
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdrr.config import Settings
+from pdrr.core.dispatch import kernels_for
+from pdrr.data import FederatedDataset
+
+VERSIONS = ("pdrr", "numpy", "scipy", "pandas", "keras", "tensorflow")
+
+
+def provenance(
+    settings: Settings, dataset: FederatedDataset, d: int, seconds: float
+) -> dict[str, Any]:
+    """Everything somebody needs who wants the same numbers, and what they cost here."""
+    values = settings.as_dict()
+    values["data"]["source"] = Path(settings.data.source).name  # not where it lay on this machine
+    compiled = kernels_for(np.empty((1, 1), np.float32)) is not None
+    return {
+        "profile": settings.profile,
+        "data": dataset.name,
+        "synthetic": dataset.synthetic,
+        "sha256": dataset.sha256,
+        "d": d,
+        "settings": values,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in VERSIONS},
+            "numba": metadata.version("numba") if compiled else "not used",
+        },
+        "device": device(),
+        "seconds": round(seconds, 2),
+        "peak_memory_gib": round(peak_memory() / 2**30, 2),
+        "commit": commit(),
+        "date": date.today().isoformat(),
+    }
+
+
+def device() -> str:
+    """Processor and cores this process may use."""
+    name, cores = platform.processor() or platform.machine(), os.cpu_count()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        models = [x.partition(":")[2].strip() for x in lines if x.startswith("model name")]
+        name, cores = next(iter(models), name), len(os.sched_getaffinity(0))
+    return f"{name}, {cores} cores"
+
+
+def peak_memory() -> int:
+    """Largest resident size of this process so far, in bytes (with mapped files' pages)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts in bytes
+
+
+@cache
+def commit() -> str:
+    """The package's git commit, "-dirty" if pdrr/ differs from it; "unknown" outside a clone.
+
+    As it was when first asked for, since that is the code in memory.
+    """
+    here = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    if not head:
+        return "unknown"
+    return f"{head}-dirty" if git("status", "--porcelain", "--", str(here)) else head

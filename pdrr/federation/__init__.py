@@ -1,0 +1,1 @@
+"""Rounds of federated averaging, trained once and kept."""

@@ -1,0 +1,211 @@
+"""The round loop: clients train, the rule aggregates, measured rounds are kept.
+
+The federation between measured rounds is the defended one: its next global model is the rule over
+the benign clients' models, which is what PDRR leaves when it finds every attacker. At a measured
+round all k honest models are kept, so that any attack can be crafted on them afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pdrr.aggregators import AGGREGATORS
+from pdrr.config import Settings
+from pdrr.core.files import atomic, digest
+from pdrr.data import FederatedDataset
+from pdrr.federation.store import Store
+from pdrr.federation.streams import SELECT, TRAIN, stream
+from pdrr.types import Round
+
+if TYPE_CHECKING:
+    from pdrr.federation.training import LocalTrainer
+
+
+VERSION = 1  # of what this file and training.py compute: older cached rounds are not reused
+
+
+class Federation:
+    """One federation: a data set, settings and a rule; its rounds come from the cache or are run.
+
+    Parameters
+    ----------
+    settings : Settings
+    dataset : FederatedDataset
+        One client per writer.
+    rule : {"mean", "krum", "trimmed_mean", "median"}
+        Aggregates the benign models of every round. The c compromised ones are gone by then, so
+        that c and beta of the rule shrink by c, as in PDRR's re-aggregation.
+    store : Store, optional
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: FederatedDataset,
+        rule: str,
+        store: Store | None = None,
+    ) -> None:
+        if rule not in ("mean", "krum", "trimmed_mean", "median"):
+            raise ValueError(
+                f"Federation needs rule mean, krum, trimmed_mean or median, got {rule!r}"
+            )
+        if len(dataset) != settings.data.writers:
+            raise ValueError(
+                f"Federation needs {settings.data.writers} writers, got {len(dataset)}"
+            )
+        self.settings, self.dataset, self.rule = settings, dataset, rule
+        self.store = store or Store()
+        c, beta = settings.federation.c, settings.defense.beta
+        self.rule_settings: dict[str, int] = {
+            "krum": {"c": 0},
+            "trimmed_mean": {"beta": max(0, beta - c)},
+        }.get(rule, {})
+        self._trainer: LocalTrainer | None = None
+        self.training_key = {
+            "version": VERSION,
+            "data": dataset.sha256,
+            "seed": settings.seed,
+            "model": asdict(settings.model),
+            "training": asdict(settings.training),
+        }
+        first = {name: self.training_key[name] for name in ("version", "model", "seed")}
+        self.initial = self.store.folder("initial", first) / "sent-0001.npy"
+        self.chain = self.store.folder(
+            "federation",
+            {
+                **self.training_key,
+                "federation": asdict(settings.federation),
+                "rule": {rule: self.rule_settings},
+            },
+        )
+
+    def clients(self, number: int) -> np.ndarray:
+        """int [k]: the clients drawn for a round, without replacement."""
+        rng = stream(self.settings.seed, SELECT, number)
+        return rng.choice(len(self.dataset), self.settings.federation.k, replace=False)
+
+    def rounds(self, measured: Collection[int]) -> Iterator[Round]:
+        """The honest rounds with the given numbers, in order.
+
+        Rounds that the cache holds are not run again; a killed run goes on after the last round
+        that it finished, with the same bits.
+
+        Yields
+        ------
+        Round
+            All k honest models of the round, memory-mapped [k, d] float32, and w_p.
+        """
+        if not measured or min(measured) < 1:
+            raise ValueError(f"rounds needs round numbers >= 1, got {sorted(measured)}")
+        left = self._trainings_left(measured)
+        with tqdm(total=left, unit="client", desc=str(self), disable=None if left else True) as bar:
+            for number in sorted(set(measured)):
+                previous = self._advance(number, bar)
+                yield Round(self._stack(number, previous, bar), previous, number)
+
+    def __str__(self) -> str:
+        return f"{self.settings.profile} federation ({self.rule}, seed {self.settings.seed})"
+
+    def _sent(self, number: int) -> Path:
+        """Where the global model that starts a round is kept; the first is shared by all rules."""
+        return self.initial if number == 1 else self.chain / f"sent-{number:04d}.npy"
+
+    def _latest(self, number: int) -> int:
+        """The last round up to `number` whose global model is known; 0 if there is none."""
+        return next((r for r in range(number, 0, -1) if self._sent(r).exists()), 0)
+
+    def _advance(self, number: int, bar: tqdm[Any]) -> np.ndarray:
+        """The global model w_p [d] that starts a round; runs the rounds before it if need be."""
+        known = self._latest(number)
+        if known == 0:
+            known, previous = 1, self.store.save(self._sent(1), self.trainer.initial)
+        else:
+            previous = self.store.load(self._sent(known))
+        for now in range(known, number):
+            benign = slice(self.settings.federation.c, None)
+            stack_path = self._stack_path(now, previous)
+            if stack_path.exists():
+                models = self.store.load(stack_path)[benign]
+            else:
+                models = self._train(now, previous, benign, bar)
+            previous = self.store.save(
+                self._sent(now + 1), AGGREGATORS[self.rule](models, **self.rule_settings)
+            )
+            if now > 1 and not stack_path.exists():
+                self._sent(now).unlink()  # needed no more, unless the round was measured
+        return previous
+
+    def _stack_path(self, number: int, previous: np.ndarray) -> Path:
+        # the rule and c are no part of the key: round 1 is shared by all federations of a seed
+        key = {
+            **self.training_key,
+            "number": number,
+            "previous": digest(previous),
+            "clients": self.clients(number).tolist(),
+        }
+        return self.store.folder("stack", key) / "clients.npy"
+
+    def _stack(self, number: int, previous: np.ndarray, bar: tqdm[Any]) -> np.ndarray:
+        """All k honest models [k, d] of a round."""
+        path = self._stack_path(number, previous)
+        if path.exists():
+            return self.store.load(path)
+        started = time.perf_counter()
+        models = self._train(number, previous, slice(None), bar)
+        with atomic(path.with_name("seconds.json")) as file:
+            file.write_text(json.dumps(time.perf_counter() - started))
+        return self.store.save(path, models)
+
+    def training_seconds(self, honest: Round) -> float:
+        """How long the local training of a measured round took, when it was run."""
+        path = self._stack_path(honest.number, honest.previous).with_name("seconds.json")
+        return float(json.loads(path.read_text()))
+
+    def _train(self, number: int, previous: np.ndarray, rows: slice, bar: tqdm[Any]) -> np.ndarray:
+        chosen = self.clients(number)[rows]
+        models = np.empty((len(chosen), len(previous)), np.float32)
+        start = np.array(previous)
+        for row, client in enumerate(chosen):
+            rng = stream(self.settings.seed, TRAIN, number, int(client))
+            models[row] = self.trainer.train(start, *self.dataset.train(int(client)), rng)
+            bar.set_postfix_str(f"round {number}")
+            bar.update()
+        return models
+
+    def _trainings_left(self, measured: Collection[int]) -> int:
+        """How many clients are still to be trained."""
+        k, c = self.settings.federation.k, self.settings.federation.c
+        left = 0
+        for number in measured:
+            previous = self._sent(number)
+            known = (
+                previous.exists() and self._stack_path(number, self.store.load(previous)).exists()
+            )
+            left += 0 if known else k
+        on_the_way = range(max(1, self._latest(max(measured))), max(measured))
+        return left + (k - c) * sum(number not in measured for number in on_the_way)
+
+    @property
+    def trainer(self) -> LocalTrainer:
+        """Loaded when first needed: rounds from the cache need no deep-learning library."""
+        if self._trainer is None:
+            from pdrr.federation.training import LocalTrainer
+
+            model, training = self.settings.model, self.settings.training
+            self._trainer = LocalTrainer(
+                filters=(model.filters[0], model.filters[1]),
+                units=model.units,
+                batch=training.batch,
+                epochs=training.epochs,
+                learning_rate=training.learning_rate,
+                seed=self.settings.seed,
+            )
+        return self._trainer

@@ -1,0 +1,19 @@
+"""Who is compromised, and random numbers that depend on nothing but seed, purpose and round."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pdrr.config import Settings
+
+SELECT, TRAIN, ATTACK, DETECT = 1, 2, 3, 4  # streams of random numbers, independent of each other
+
+
+def stream(seed: int, purpose: int, *index: int) -> np.random.Generator:
+    """The generator of one purpose (and round, and client), whatever else was drawn before."""
+    return np.random.default_rng([seed, purpose, *index])
+
+
+def byzantine(settings: Settings) -> np.ndarray:
+    """bool [k]: the compromised clients are the first c of a round (paper, section 5.1)."""
+    return np.arange(settings.federation.k) < settings.federation.c

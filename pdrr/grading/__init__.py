@@ -1,0 +1,1 @@
+"""What teachers run: assignments built, submissions graded."""

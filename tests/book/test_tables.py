@@ -1,0 +1,227 @@
+"""Tables hold the numbers of the records, their means, and the paper's in the right cells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.made_up import ORIGIN, evaluation_records, run, timing_records
+from pdrr.book import tables
+from pdrr.claims.expected import expected
+from pdrr.core.files import RECORDED
+from pdrr.experiments.records import Records, recorded
+
+
+def grey(text):
+    return f'<br><small class="paper">paper {text}</small>'
+
+
+def below(text, more):
+    return f"{text}<br><small>{more}</small>"
+
+
+# rates
+
+
+def test_a_cell_is_the_rate_of_its_scheme_and_round():
+    table = tables.rates_table(evaluation_records(rounds=(1, 20))).data
+    assert table.index.tolist() == ["DAGMM", "VAE", "ERR", "LFR", "Union", "PDRR"]
+    assert table.columns.tolist() == [("FAR", "1"), ("FAR", "20"), ("MAR", "1"), ("MAR", "20")]
+    assert table["FAR", "20"].tolist() == ["0.01", "0.11", "0.21", "0.31", "0.41", "0.51"]
+    assert table.loc["ERR"].tolist() == ["0.21", "0.21", "0.10", "2.00"]
+
+
+def test_the_paper_s_numbers_stand_where_it_has_that_scheme_and_round():
+    paper = {"ERR": {"FAR": [0.43, 0], "MAR": [0.65, 0.75]}}
+    made = evaluation_records(rounds=(1, 5, 100))
+    table = tables.rates_table(made, paper, rounds=(1, 100)).data
+    assert table.loc["ERR"].tolist() == [
+        "0.21" + grey(".43"), "0.21", "0.21" + grey("0"),
+        "0.10" + grey(".65"), "0.50", "10.00" + grey(".75"),
+    ]  # fmt: skip
+    assert not table.drop(index="ERR").map(lambda cell: "paper" in cell).any(axis=None)
+
+
+@pytest.mark.parametrize("stem", ["table1", "table2"])
+def test_all_numbers_that_the_paper_prints_find_a_cell(stem):
+    printed = expected().tables
+    made = evaluation_records(rounds=printed.rounds)
+    table = tables.rates_table(made, getattr(printed, stem), printed.rounds)
+    assert table.to_html().count('class="paper"') == 5 * 8
+
+
+def test_over_a_few_seeds_the_mean_with_the_smallest_and_the_largest():
+    made = evaluation_records(seeds=(1, 2, 6), schemes=["VAE"], rounds=[1])
+    styled = tables.rates_table(made)
+    assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", ".11–.16")
+    assert styled.data.loc["VAE", ("MAR", "1")] == below("0.10", ".10–.10")
+    assert styled.caption == "Mean over 3 seeds, below it the smallest and the largest."
+
+
+def test_over_five_seeds_the_mean_with_its_95_percent_interval():
+    made = evaluation_records(seeds=(1, 2, 3, 4, 5), schemes=["VAE"], rounds=[1])
+    styled = tables.rates_table(made)
+    # by hand: t(0.975, 4) = 2.776, s = 0.01581, s / sqrt 5 = 0.00707
+    assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", "± .02")
+    assert styled.caption == "Mean over 5 seeds, below it ± half of its 95 % t interval."
+
+
+def test_the_interval_is_that_of_the_t_distribution():
+    values = pd.Series([1.0, 2.0, 4.0, 8.0, 10.0])
+    half = 2.7764451 * np.sqrt(((values - 5) ** 2).sum() / 4) / np.sqrt(5)
+    assert tables._mean(values) == below("5.00", f"± {half:.2f}")
+
+
+def test_rounds_of_one_seed_among_several_are_named():
+    both = Records.concat(
+        [evaluation_records(seeds=(1, 3), rounds=[1]), evaluation_records(seeds=[1], rounds=[10])]
+    )
+    styled = tables.rates_table(both)
+    assert styled.data.loc["PDRR"].tolist() == [
+        below("0.52", ".51–.53"), "0.51", below("0.10", ".10–.10"), "1.00",
+    ]  # fmt: skip
+    assert styled.caption.endswith("largest; one seed where there is nothing below.")
+
+
+def test_several_settings_in_one_table_are_refused():
+    both = evaluation_records(knowledge=("partial", "full"))
+    with pytest.raises(ValueError, match="shows one setting, got several"):
+        tables.rates_table(both)
+    assert tables.rates_table(both.where(knowledge="full"))
+
+
+# readings and accuracy
+
+
+def test_other_readings_stand_below_ours_over_the_same_runs():
+    ours = evaluation_records(seeds=(1, 2), rounds=(1, 20))
+    mean = evaluation_records(rounds=(1, 20), schemes=["ERR", "LFR"], readings=["mean"])
+    late = evaluation_records(rounds=[20], schemes=["VAE"], readings=["from w_p"])
+    table = tables.readings_table(Records.concat([late, mean, ours])).data
+    assert table.index.tolist() == [
+        "VAE, as decided", "VAE, from w_p",
+        "ERR, as decided", "ERR, mean",
+        "LFR, as decided", "LFR, mean",
+    ]  # fmt: skip
+    assert table.loc["ERR, as decided", ("FAR", "1")] == "0.21"  # seed 1 alone
+    assert table.loc["VAE, from w_p"].tolist() == ["–", "0.11", "–", "2.00"]
+
+
+def test_without_other_readings_there_is_no_such_table():
+    with pytest.raises(ValueError, match="no other reading"):
+        tables.readings_table(evaluation_records())
+
+
+def test_accuracy_is_counted_once_for_each_round():
+    made = evaluation_records(seeds=(1, 3), knowledge=("partial", "full"))
+    made.runs.loc[made.runs["knowledge"] == "full", "succeeded"] = False
+    made.runs.loc[made.runs["seed"] == 3, "selected"] = "benign"
+    table = tables.accuracy_table(made).data
+    assert table.index.tolist() == ["round 1", "round 2"]
+    assert table["before the round", ""].tolist() == [below("0.62", ".61–.63")] * 2
+    assert table["with PDRR", "full"].tolist() == [below("0.40", ".40–.40")] * 2
+    assert table["with PDRR", "partial"].tolist() == [below("0.50", ".50–.50")] * 2
+    assert table["Krum selects", "partial"].tolist() == ["benign or malicious"] * 2
+    assert table["Krum selects", "full"].tolist() == ["no attack"] * 2
+    median = tables.accuracy_table(evaluation_records("median")).data
+    assert ("Krum selects", "partial") not in median.columns
+
+
+# time and words
+
+
+def test_times_stand_beside_those_of_pdrr():
+    table = tables.time_table(timing_records(), expected().tables.table3).data
+    assert table.index.tolist() == ["DAGMM", "VAE", "ERR", "LFR", "PDRR"]
+    assert table.loc["DAGMM", ("Krum", "seconds")] == below("10 s", "5–15") + grey("6.3 s")
+    assert table.loc["DAGMM", ("Krum", "× PDRR")] == "5" + grey("15")  # 6.3 / 0.42
+    assert table.loc["ERR", ("median", "× PDRR")] == "3" + grey("57")  # 35.8 / 0.63
+    assert table.loc["LFR", ("trimmed mean", "seconds")] == below(
+        "4 s", "2–6"
+    )  # the paper has none
+    assert table["set-up", "once"].tolist() == ["3 s", "3 s", "–", "–", "–"]
+
+
+def test_our_words_stand_above_the_paper_s():
+    derived = pd.DataFrame({"time cost": ["highest", "lowest"]}, index=["VAE", "PDRR"])
+    table = tables.functionality_table(derived, {"VAE": {"time cost": "lowest"}}).data
+    assert table["time cost"].tolist() == ["highest" + grey("lowest"), "lowest"]
+    assert derived["time cost"].tolist() == ["highest", "lowest"]
+
+
+# PDRR alone
+
+
+def seeds_table(*runs):
+    return tables.seeds_table(Records(pd.DataFrame(), pd.DataFrame(list(runs)), {})).data
+
+
+def test_over_seeds_the_worst_rates_and_the_thresholds_that_suit_all():
+    table = seeds_table(
+        run(1), run(2, far=0.5, q_low=0.5, q_high=0.9), run(3, mar=0.25), run(1, c=2)
+    )
+    assert table["FAR"].tolist() == ["0.50", "0.00"]
+    assert table["MAR"].tolist() == ["0.25", "0.00"]
+    assert table["suitable q"].tolist() == ["(0.500, 0.750]", "(0.250, 0.750]"]
+
+
+@pytest.mark.parametrize("other", [{"q_low": 0.8, "q_high": 0.9}, {"q_low": np.nan}])
+def test_no_threshold_suits_all_seeds_where_they_disagree(other):
+    assert seeds_table(run(1), run(2, **other))["suitable q"].tolist() == ["none"]
+
+
+# where numbers come from
+
+
+def origin(records):
+    return tables.provenance_table(records).data.iloc[:, 0]
+
+
+@pytest.fixture
+def _by_hand(monkeypatch):
+    monkeypatch.delenv("PDRR_COMMAND", raising=False)
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_parameters_are_those_that_the_attack_uses():
+    krum = origin(evaluation_records(seeds=(1, 3), rounds=(1, 20)))
+    assert krum["seeds"] == "1, 3"
+    assert krum["parameters"] == (
+        "k = 5; c = 2; ε = 1e-07; noise = coordinate; q = 0.5; round = 1, 20;"
+        " knowledge = partial; reading = default"
+    )
+    assert krum["VAE, DAGMM"] == "snapshots 10, coordinates 500, epochs 20, samples 2"
+    trimmed = origin(evaluation_records("trimmed_mean"))["parameters"]
+    assert trimmed.startswith("k = 5; c = 2; β = 1; b = 1.05; q = 0.5;")
+    assert "again" not in krum  # run by hand: nobody knows how
+
+
+def test_a_fresh_run_tells_the_command_that_started_it(monkeypatch):
+    monkeypatch.setenv("PDRR_COMMAND", 'make fig04 ARGS="-p c 15"')
+    assert origin(evaluation_records())["again"] == (
+        "<code>make fig04 ARGS=&quot;-p c 15&quot;</code>"
+    )
+
+
+def test_a_recorded_run_tells_the_command_that_records_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PDRR_COMMAND", "make table1")
+    evaluation_records(seeds=(1, 2)).save(RECORDED / "paper", "table1")
+    found = recorded("table1")
+    assert origin(found)["again"] == (
+        "<code>make record PROFILE=paper DATA=letters.npz"
+        " ARGS=&quot;--seeds 1,2 table1&quot;</code>"
+    )
+    assert origin(found.where(seed=2))["again"] == origin(found)["again"]
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_records_of_several_origins_tell_all_of_them():
+    parts = [
+        Records(*(lambda r: (r.table, r.runs))(evaluation_records()), {**ORIGIN, **own})
+        for own in ({"commit": "abc", "command": "one"}, {"commit": "def", "command": "two"})
+    ]
+    table = origin(Records.concat(parts))
+    assert table["again"] == "<code>one; two</code>"
+    assert table["commit, date"] == "abc; def, 2026-01-02"
+    assert table["device"] == "a processor, 2 cores"
+    assert table["seconds"].startswith("3.0")

@@ -1,0 +1,248 @@
+"""All schemes on one attacked round: every number follows from the others, or from brute force."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import miniature
+from pdrr import config
+from pdrr.aggregators import AGGREGATORS
+from pdrr.experiments import alone, clock, comparison, scene, schemes
+from pdrr.experiments.schemes import READINGS, SCHEMES
+from pdrr.federation import rounds
+from pdrr.federation.rounds import Federation
+from pdrr.federation.store import Store
+from pdrr.federation.streams import byzantine
+from pdrr.metrics import far, mar, q_range
+
+SMOKE = config.load("smoke")
+K, C = SMOKE.federation.k, SMOKE.federation.c
+OWN = {"krum": {"c": C}, "trimmed_mean": {"beta": SMOKE.defense.beta}, "median": {}}
+WHICH = {"profile": "smoke", "source": "glyphs", "seed": 1}
+
+
+@pytest.fixture(autouse=True)
+def _miniature(monkeypatch):
+    miniature.use(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(params=comparison.RULES)
+def rule(request):
+    return request.param
+
+
+def one_round(rule, store, **options):
+    return comparison.one_round(rule, profile="smoke", store=store, **options)
+
+
+def attacked(rule, store, number=1, knowledge="partial"):
+    chosen = scene.settings(**WHICH)
+    federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
+    honest = next(federation.rounds([number]))
+    return federation, scene.attack(chosen, rule, honest, knowledge).observed
+
+
+def test_every_scheme_judges_every_client_and_the_rates_follow(rule, store):
+    found = one_round(rule, store)
+    assert found.runs["scheme"].tolist() == list(SCHEMES)
+    assert (found.runs["reading"] == "default").all()
+    assert len(found.table) == len(SCHEMES) * K
+    for _, run in found.runs.iterrows():
+        clients = found.table[found.table["scheme"] == run["scheme"]]
+        assert clients["client"].tolist() == list(range(1, K + 1))
+        assert clients["byzantine"].tolist() == [client <= C for client in clients["client"]]
+        flagged, bad = clients["flagged"].to_numpy(), clients["byzantine"].to_numpy()
+        assert run["far"] == pytest.approx(far(flagged, bad))
+        assert run["mar"] == pytest.approx(mar(flagged, bad))
+        assert run["detection_s"] > 0
+        assert (run["setup_s"] > 0) == (run["scheme"] in ("VAE", "DAGMM"))
+        if run["scheme"] == "PDRR":
+            separate = q_range(clients["score"].to_numpy(), bad) or (np.nan, np.nan)
+            np.testing.assert_allclose([run["q_low"], run["q_high"]], separate)
+            assert run["q"] == SMOKE.defense.q[rule]
+            assert (flagged == (clients["score"] >= run["q"])).all()
+        else:
+            assert np.isnan([run["q"], run["q_low"], run["q_high"]]).all()
+        if run["scheme"] not in ("PDRR", "Union"):  # exactly the c largest scores
+            assert flagged.sum() == C
+            score = clients["score"]
+            assert score[flagged].min() >= score[~flagged].max()
+
+
+def test_union_is_what_err_or_lfr_flag(store):
+    table = one_round("median", store).table
+    err, lfr, either = (table[table["scheme"] == s]["flagged"].to_numpy() for s in SCHEMES[2:5])
+    assert (either == (err | lfr)).all()
+    assert (err != lfr).any()
+    votes = table[table["scheme"] == "Union"]["statistic"]
+    assert (votes.to_numpy() == err.astype(int) + lfr).all()
+
+
+def test_pdrr_is_the_same_as_in_its_own_figures(rule, store):
+    own = alone.detection(rule, profile="smoke", knowledge="partial", store=store).table
+    table = one_round(rule, store, schemes=("PDRR",)).table
+    assert set(table["scheme"]) == {"PDRR"}
+    for column in ("statistic", "score", "flagged"):
+        assert table[column].tolist() == pytest.approx(own[column].tolist())
+
+
+def test_accuracies_are_those_of_the_three_models(rule, store):
+    run = one_round(rule, store, number=2).runs.iloc[-1]
+    federation, observed = attacked(rule, store, number=2)
+    x, y = federation.dataset.evaluation()
+
+    def accuracy(model):
+        return 1 - federation.trainer.error(np.asarray(model), x, y)
+
+    near = {"previous": observed.previous} if rule == "krum" else {}
+    everyone = AGGREGATORS[rule](observed.clients, **OWN[rule], **near)
+    defended, _ = scene.defense(federation.settings, rule).aggregate(observed)
+    assert run["accuracy"] == pytest.approx(accuracy(observed.previous))
+    assert run["accuracy_attacked"] == pytest.approx(accuracy(everyone))
+    assert run["accuracy_defended"] == pytest.approx(accuracy(defended))
+
+
+def test_other_readings_stand_beside_the_default(store):
+    found = one_round("trimmed_mean", store, number=2, readings=READINGS)
+    pairs = set(zip(found.runs["scheme"], found.runs["reading"], strict=True))
+    assert pairs == {
+        *((scheme, "default") for scheme in SCHEMES),
+        *((s, reading) for s in ("ERR", "LFR", "Union") for reading in ("mean", "alone")),
+        *((s, reading) for s in ("VAE", "DAGMM") for reading in ("output layer", "from w_p")),
+        ("VAE", "high"),
+    }
+    plain = one_round("trimmed_mean", store, number=2)
+    both = found.table.merge(plain.table, on=["scheme", "client"], suffixes=("", "_plain"))
+    same = (both["score"] == both["score_plain"]).groupby([both["scheme"], both["reading"]]).all()
+    assert all(same[scheme, "default"] for scheme in SCHEMES)
+    changed = {pair for pair in pairs if pair[1] != "default"}
+    changed -= {
+        (s, r) for s in ("ERR", "Union") for r in ("mean", "alone")
+    }  # six images are too few to tell error rates
+    assert not any(same[pair] for pair in changed)
+
+    vae = found.table[found.table["scheme"] == "VAE"].pivot_table(
+        index="client", columns="reading", values="score"
+    )
+    np.testing.assert_allclose(vae["high"], -vae["default"])
+    high = found.table[(found.table["scheme"] == "VAE") & (found.table["reading"] == "high")]
+    assert high["flagged"].sum() == C
+
+
+def test_the_server_s_images_are_none_that_clients_train_on(store, monkeypatch):
+    federation, observed = attacked("median", store)
+    trained, tried = [], []
+    train, logits = miniature.LocalTrainer.train, miniature.LocalTrainer.logits
+
+    def watch_training(self, start, x, y, rng):
+        trained.append(x)
+        return train(self, start, x, y, rng)
+
+    def watch_trials(self, model, x):
+        tried.append(x)
+        return logits(self, model, x)
+
+    monkeypatch.setattr(miniature.LocalTrainer, "train", watch_training)
+    monkeypatch.setattr(miniature.LocalTrainer, "logits", watch_trials)
+    federation.store = Store(store.root / "fresh")  # no snapshots yet
+    detect, _ = schemes.detectors(federation, observed)
+    for scheme in detect.values():
+        scheme()
+
+    def images(stacks):
+        return {image.tobytes() for x in stacks for image in x}
+
+    data = federation.dataset
+    auxiliary = images([data.auxiliary()[0]])
+    of_clients = images(data.train(i)[0] for i in range(len(data)))
+    assert not auxiliary & of_clients
+    assert images(tried) == auxiliary
+    assert images(trained)
+    assert images(trained) <= auxiliary
+
+
+def test_rounds_are_those_of_one_round_after_another(store):
+    both = comparison.rounds("krum", profile="smoke", knowledge=("partial", "full"), store=store)
+    single = one_round("krum", store, number=2, knowledge="full")
+    assert both.runs[["round", "knowledge"]].drop_duplicates().to_numpy().tolist() == [
+        [1, "partial"],
+        [1, "full"],
+        [2, "partial"],
+        [2, "full"],
+    ]
+    part = both.where(round=2, knowledge="full")
+    assert part.table["score"].tolist() == single.table["score"].tolist()
+    assert part.runs["far"].tolist() == single.runs["far"].tolist()
+
+
+def test_a_second_comparison_runs_nothing(store, monkeypatch):
+    first = one_round("median", store, number=2)
+    monkeypatch.setattr(rounds.Federation, "rounds", None)
+    again = one_round("median", store, number=2)
+    pd.testing.assert_frame_equal(again.runs, first.runs)
+    with pytest.raises(TypeError):
+        one_round("median", store, number=2, c=5)
+
+
+def test_what_it_does_not_know_is_refused(store):
+    with pytest.raises(ValueError, match="schemes need to be of DAGMM, .*, got FLTrust"):
+        one_round("median", store, schemes=("FLTrust",))
+    with pytest.raises(ValueError, match="readings need to be of mean, .*, got low"):
+        one_round("median", store, readings=("low",))
+
+
+def test_times_are_taken_side_by_side(store):
+    found = clock.timing(profile="smoke", repeats=2, store=store)
+    assert len(found.table) == 2 * 5 * 3
+    assert (found.table["seconds"] > 0).all()
+    for _, run in found.runs.iterrows():
+        mine = found.table[
+            (found.table["scheme"] == run["scheme"]) & (found.table["rule"] == run["rule"])
+        ]["seconds"]
+        assert (run["low_s"], run["high_s"]) == (mine.min(), mine.max())
+        assert run["median_s"] == pytest.approx(mine.mean())
+        assert (run["setup_s"] > 0) == (run["scheme"] in ("VAE", "DAGMM"))
+    turns = found.table[found.table["rule"] == "krum"]["scheme"].tolist()
+    assert turns == ["DAGMM", "VAE", "ERR", "LFR", "PDRR"] * 2
+    with pytest.raises(ValueError, match="timing needs repeats >= 1, got 0"):
+        clock.timing(profile="smoke", repeats=0, store=store)
+
+
+def test_the_detectors_are_timed_on_more_and_more_coordinates(store):
+    found = clock.by_coordinates(profile="smoke", numbers=(10, 100, 10**7), repeats=2, store=store)
+    runs = found.runs
+    assert list(zip(runs["scheme"], runs["coordinates"], strict=True)) == [
+        ("DAGMM", 10), ("DAGMM", 100), ("VAE", 10), ("VAE", 100),
+    ]  # fmt: skip
+    medians = found.table.groupby(["scheme", "coordinates"])["seconds"].median()
+    assert runs["median_s"].tolist() == pytest.approx(medians.tolist())
+    with pytest.raises(ValueError, match="by_coordinates needs repeats >= 1, got 0"):
+        clock.by_coordinates(profile="smoke", repeats=0, store=store)
+
+
+def test_compromised_clients_come_first():
+    assert byzantine(SMOKE).tolist() == [True] * C + [False] * (K - C)
+
+
+def test_without_an_attack_every_flagged_client_is_a_false_alarm(rule, store):
+    found = comparison.unattacked(rule=rule, **WHICH, store=store)
+    chosen = scene.settings(**WHICH)
+    honest = scene.honest_round(chosen, rule, 1, store)
+    model, detection = scene.defense(chosen, rule).aggregate(honest)
+    (run,) = found.runs.to_dict("records")
+    assert not found.table["byzantine"].any()
+    np.testing.assert_array_equal(found.table["flagged"], detection.flagged)
+    assert run["far"] == detection.flagged.mean()
+    federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
+    x, y = federation.dataset.evaluation()
+    for name, judged in (
+        ("accuracy", honest.previous),
+        ("accuracy_rule", detection.pre_aggregate),
+        ("accuracy_defended", model),
+    ):
+        assert run[name] == 1 - federation.trainer.error(judged, x, y)

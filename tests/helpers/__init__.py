@@ -1,0 +1,1 @@
+"""What tests share: oracles, a miniature federation, made-up records."""
