@@ -24,10 +24,10 @@ from tabulate import tabulate
 
 from benchmarks.stages import add
 from pdrr import config
+from pdrr.baselines.jackknife import kept_values, mean_without
 from pdrr.book import performance
 from pdrr.core.files import digest
 from pdrr.core.kernels.numba import processors
-from pdrr.core.leave_one_out import kept_values, mean_without
 from pdrr.experiments import provenance, scene
 from pdrr.federation.network import get_flat, set_flat
 from pdrr.federation.store import Store

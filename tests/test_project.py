@@ -1,6 +1,7 @@
-"""The project's own rules: one list of requirements, rooms, no places of one machine."""
+"""The project's own rules: requirements, the order of folders, no places."""
 
 import ast
+import importlib
 import re
 import subprocess
 import tomllib
@@ -18,63 +19,31 @@ PACKAGE = ROOT / "pdrr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
-ROOMS = {  # imports go to the same or a lower number
-    "types": 0,
-    "arrays": 0,
-    "distances": 1,
-    "kernels": 1,
-    "aggregators": 2,
-    "leave_one_out": 2,
-    "attacks": 2,
-    "knowledge": 2,
-    "defenses": 2,
-    "metrics": 2,
-    "data": 3,
-    "config": 3,
-    "store": 3,
-    "models": 3,
-    "training": 3,
-    "federation": 3,
-    "baselines": 3,
-    "spectral": 3,
-    "records": 4,
-    "experiments": 4,
-    "schemes": 4,
-    "evaluation": 4,
-    "scaling": 4,
-    "figures": 5,
-    "diagrams": 5,
-    "dashboard": 5,
-    "tables": 5,
-    "readings": 5,
-    "trials": 5,
-    "status": 5,
-    "recordings": 5,
-    "functionality": 5,
-    "measures": 5,
-    "verdicts": 5,
-    "regenerate": 5,
-    "notebooks": 5,
-    "performance": 5,
-    "stages": 5,
-    "classroom": 3,
-    "contest": 4,
-    "contracts": 4,
-    "classroom_figures": 5,
-    "coursework": 5,
-    "submissions": 5,
-    "guard": 5,
-    "sandbox": 5,
-    "marking": 5,
-    "grading": 5,
-    "cli": 5,
-    "__main__": 5,
+# Each folder or module may import those before it, and never back; side by side, never each other.
+ORDER = (
+    ("core",),
+    ("types",),
+    ("methods",),
+    ("aggregators", "metrics"),
+    ("attacks", "defenses"),
+    ("baselines",),
+    ("beyond",),
+    ("config", "data"),
+    ("federation",),
+    ("experiments",),
+    ("claims",),
+    ("book",),
+    ("cli",),
+)
+PLACE = {name: place for place, side_by_side in enumerate(ORDER) for name in side_by_side}
+ASIDE = {  # what these may import, beside themselves
+    "contracts": {"pdrr.types"},
+    "classroom": {f"pdrr.{name}" for name in PLACE if PLACE[name] < PLACE["beyond"]}
+    | {"pdrr.data", "pdrr.book.style"},
+    "grading": {"pdrr.core.files"},
+    "__init__": {f"pdrr.{name}" for name in PLACE if PLACE[name] < PLACE["baselines"]},
+    "__main__": {"pdrr.cli"},
 }
-
-
-def room(dotted):
-    """The room of ``pdrr.<name>...``."""
-    return ROOMS[dotted.split(".")[1]]
 
 
 def dotted(path):
@@ -86,15 +55,25 @@ def module(request):
     return request.param
 
 
-def imports(path):
-    """Full names of what a module imports, at its top or in its functions."""
+def imports(path, *, at_start=False):
+    """Full names of what a module imports; `at_start` leaves out imports within functions.
+
+    Imports for annotations only do not count.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    nodes = [ast.parse(path.read_text("utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if at_start and isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            continue
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: relative import"
             found |= {f"{node.module}.{name.name}" for name in node.names}
+        nodes += ast.iter_child_nodes(node)
     return found
 
 
@@ -137,42 +116,88 @@ def test_the_changelog_knows_the_version():
     assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-# rooms
+# the order of folders
 
 
-def test_every_module_has_a_room():
-    inside = {dotted(path).split(".")[1] for path in MODULES} - {"__init__"}
-    assert inside <= set(ROOMS)
+def inside(path):
+    """The folder or module of the package that a file belongs to."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def test_imports_go_to_the_same_or_a_lower_room(module):
-    if module == PACKAGE / "__init__.py":
-        pytest.skip("the front door")
-    own = room(dotted(module))
-    for name in imports(module):
-        if name.startswith("pdrr.") and name.split(".")[1] in ROOMS:
-            assert room(name) <= own, f"{dotted(module)} imports {name}"
+def ours(path, **how):
+    return {name for name in imports(path, **how) if name.startswith("pdrr.")}
 
 
-def test_only_arrays_knows_the_array_libraries(module):
+def test_every_module_has_its_place():
+    assert {inside(path) for path in MODULES} <= {*PLACE, *ASIDE}
+    assert {name for name in PLACE if name != "beyond"} <= {inside(path) for path in MODULES}
+
+
+def test_few_modules_lie_at_the_top():
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+def test_the_paper_is_read_in_five_files():
+    five = ("types", "aggregators", "attacks", "defenses", "metrics")
+    texts = [(PACKAGE / f"{name}.py").read_text("utf-8") for name in five]
+    assert sum(len(text.splitlines()) for text in texts) <= 1400
+
+
+def test_imports_go_back_in_the_order_of_folders(module):
+    own = inside(module)
+    for name in ours(module):
+        other = name.split(".")[1]
+        if other == own or own == "cli" or (other not in PLACE and other not in ASIDE):
+            continue  # or a name of the package itself, such as pdrr.krum
+        if own in ASIDE:
+            allowed = any(f"{name}.".startswith(f"{each}.") for each in ASIDE[own])
+        else:
+            allowed = other in PLACE and PLACE[other] < PLACE[own]
+        assert allowed, f"{dotted(module)} imports {name}"
+
+
+def test_no_import_goes_in_a_circle():
+    files = {dotted(path).removesuffix(".__init__"): path for path in MODULES}
+    needs = {}
+    for name, path in files.items():
+        wanted = {each if each in files else each.rpartition(".")[0] for each in
+                  ours(path, at_start=True)}  # fmt: skip
+        needs[name] = {each for each in wanted if each in files} - {name}
+    while free := {name for name in needs if not needs[name] & set(needs)}:
+        needs = {name: needs[name] for name in needs if name not in free}
+    assert not needs, f"these import each other: {sorted(needs)}"
+
+
+def test_what_is_not_public_is_not_offered(module):
+    """Nothing of core, and no name with an underscore, is in anybody's `__all__`."""
+    if "\n__all__ = " not in module.read_text("utf-8"):
+        return
+    assert inside(module) != "core"
+    package = importlib.import_module(dotted(module).removesuffix(".__init__"))
+    for name in package.__all__:
+        assert not name.startswith("_")
+        assert not getattr(getattr(package, name), "__module__", "").startswith("pdrr.core")
+
+
+def test_only_core_knows_the_array_libraries(module):
     backends = {"cupy", "array_api_compat", "array_api_strict", "numba"}
     used = {name.split(".")[0] for name in imports(module)} & backends
-    assert not used or module == PACKAGE / "arrays.py" or "kernels" in module.parts
+    assert not used or inside(module) == "core"
 
 
-DRAWING = ("figures", "diagrams", "performance", "classroom_figures")
-
-
-def test_only_figures_and_diagrams_draw(module):
+def test_only_figures_draw(module):
     drawing = {"matplotlib", "seaborn"} & {name.split(".")[0] for name in imports(module)}
-    assert not drawing or module.stem in DRAWING
-    if module.stem not in DRAWING:
+    drawn = module.parent.name in ("book", "classroom")
+    assert not drawing or drawn
+    if drawing:
+        assert module.stem in ("style", "figures", "sketches", "performance")
+    else:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))
 
 
-def test_only_models_and_training_know_keras(module):
+def test_only_networks_know_keras(module):
     keras = {"keras", "tensorflow"} & {name.split(".")[0] for name in imports(module)}
-    assert not keras or module.stem in ("models", "training", "baselines", "spectral")
+    assert not keras or inside(module) in ("baselines", "federation")
     assert "tensorflow" not in keras
 
 

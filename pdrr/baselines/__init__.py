@@ -13,9 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pdrr.baselines.flagging import flag_largest
+from pdrr.baselines.jackknife import leave_one_out
 from pdrr.baselines.rejection import ERR, LFR, err_and_lfr, union
 from pdrr.baselines.surrogate import snapshots
-from pdrr.core.leave_one_out import leave_one_out
 
 if TYPE_CHECKING:
     from pdrr.baselines.dagmm import DAGMM, mixture_energy

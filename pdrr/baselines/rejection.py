@@ -11,10 +11,10 @@ import numpy as np
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.baselines.flagging import verdict
+from pdrr.baselines.jackknife import RULES, leave_one_out
 from pdrr.core.arrays import Array, to_host
 from pdrr.core.checks import check_finite, whole
 from pdrr.core.files import digest
-from pdrr.core.leave_one_out import RULES, leave_one_out
 from pdrr.metrics import error_rate
 from pdrr.types import Detection, Round
 

@@ -16,10 +16,10 @@ from helpers import miniature, oracles
 from pdrr import Round, krum, mean, median, trimmed_mean
 from pdrr.baselines.dagmm import DAGMM, mixture_energy
 from pdrr.baselines.flagging import flag_largest
+from pdrr.baselines.jackknife import leave_one_out
 from pdrr.baselines.rejection import ERR, LFR, err_and_lfr, union
 from pdrr.baselines.surrogate import snapshots
 from pdrr.baselines.vae import VAE
-from pdrr.core.leave_one_out import leave_one_out
 from pdrr.federation.network import set_flat
 
 AGGREGATE = {"mean": mean, "krum": krum, "trimmed_mean": trimmed_mean, "median": median}

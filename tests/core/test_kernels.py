@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import pdrr.core.arrays
 from helpers import oracles
 from pdrr import ATTACKS, PDRR, Round, attacks, defenses, krum, median, trimmed_mean
-from pdrr.core import checks, directions, dispatch, distances, leave_one_out, order
+from pdrr.baselines import jackknife
+from pdrr.core import checks, directions, dispatch, distances, order
 from pdrr.core.kernels import numba, sorting, sums
 
 pytest.importorskip("numba")
@@ -39,8 +40,8 @@ PLAIN = {
         distances.pair_distances,
         defenses.count,
         defenses.sign_sums,
-        leave_one_out.kept_values,
-        leave_one_out.mean_without,
+        jackknife.kept_values,
+        jackknife.mean_without,
     )
 }
 RULES = {"krum": {"c": 2}, "trimmed_mean": {"beta": 2}, "median": {}}

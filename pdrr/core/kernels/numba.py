@@ -212,7 +212,7 @@ def lengths(
 
 
 def kept_values(clients: np.ndarray, beta: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `pdrr.core.leave_one_out.kept_values`."""
+    """As `pdrr.baselines.jackknife.kept_values`."""
     flat, starts = _flat(clients)
     k, d = clients.shape
     program = sorting_program(k, beta, k - beta)
@@ -231,7 +231,7 @@ def kept_values(clients: np.ndarray, beta: int) -> tuple[np.ndarray, np.ndarray]
 def mean_without(
     clients: np.ndarray, i: int, beta: int, edges: np.ndarray, total: np.ndarray
 ) -> np.ndarray:
-    """As `pdrr.core.leave_one_out.mean_without`."""
+    """As `pdrr.baselines.jackknife.mean_without`."""
     x, total, kept = _vector(clients[i]), _vector(total), len(clients) - 1 - 2 * beta
     low, middle, high = (_vector(row) for row in edges)
     out = np.empty(len(x), clients.dtype)
