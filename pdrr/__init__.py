@@ -5,8 +5,8 @@ The public names. Importing this package needs NumPy and array-api-compat only.
 
 from pdrr.aggregators import AGGREGATORS, bulyan, krum, mean, median, trimmed_mean
 from pdrr.attacks import ATTACKS, krum_attack, median_attack, trimmed_mean_attack
-from pdrr.defenses import DEFENSES, PDRR
-from pdrr.metrics import error_rate, far, mar, q_range
+from pdrr.defenses import PDRR
+from pdrr.metrics import auc, error_rate, far, mar, q_range
 from pdrr.types import Crafted, Detection, Round
 
 __version__ = "0.1.0"
@@ -14,11 +14,11 @@ __version__ = "0.1.0"
 __all__ = [
     "AGGREGATORS",
     "ATTACKS",
-    "DEFENSES",
     "PDRR",
     "Crafted",
     "Detection",
     "Round",
+    "auc",
     "bulyan",
     "error_rate",
     "far",

@@ -28,9 +28,8 @@ from pdrr.core.order import (
     sort_clients,
     trimmed_mean_of_sorted,
 )
+from pdrr.core.rules import DEFENDED, RULES, own_setting
 from pdrr.types import Detection, Round
-
-RULES = ("krum", "trimmed_mean", "median")
 
 
 class PDRR:
@@ -69,11 +68,11 @@ class PDRR:
         beta: int | None = None,
         zero_change: bool = False,
     ) -> None:
-        if rule not in RULES:
-            raise ValueError(f"PDRR needs a rule of {', '.join(RULES)}, got {rule!r}")
+        if rule not in DEFENDED:
+            raise ValueError(f"PDRR needs a rule of {', '.join(DEFENDED)}, got {rule!r}")
         if not 0 <= q <= 1:
             raise ValueError(f"PDRR needs q in [0, 1], got {q}")
-        wanted = {"krum": "c", "trimmed_mean": "beta"}.get(rule)
+        wanted = RULES[rule].setting
         for name, value in (("c", c), ("beta", beta)):
             if (value is not None) != (name == wanted):
                 need, got = ("needs", "none") if name == wanted else ("takes no", value)
@@ -83,8 +82,9 @@ class PDRR:
         self.rule, self.q, self.c, self.beta, self.zero_change = rule, q, c, beta, zero_change
 
     def __repr__(self) -> str:
-        own = {"krum": f", c={self.c}", "trimmed_mean": f", beta={self.beta}"}.get(self.rule, "")
-        return f"PDRR({self.rule!r}{own}, q={self.q})"
+        own = own_setting(self.rule, c=self.c, beta=self.beta)
+        words = "".join(f", {name}={value}" for name, value in own.items())
+        return f"PDRR({self.rule!r}{words}, q={self.q})"
 
     def detect(self, observed: Round) -> Detection:
         """Pre-aggregate and detect.
@@ -182,8 +182,8 @@ class PDRR:
 
     def _reduced(self, k: int, remaining: int) -> dict[str, int] | None:
         """The rule's own settings for `remaining` of k models; None if it is not defined there."""
-        removed, least = k - remaining, 3 if self.rule == "krum" else 1
-        if remaining < least:
+        removed = k - remaining
+        if remaining < RULES[self.rule].least:
             return None
         if self.c is not None:
             return {"c": max(0, min(self.c - removed, remaining - 3))}
@@ -204,9 +204,6 @@ class PDRR:
         beta = settings.get("beta", median_beta(len(rows)))
         pre_aggregate, trimmed, remained = count(observed, rows, beta, self.zero_change)
         return pre_aggregate, trimmed if self.rule == "trimmed_mean" else remained
-
-
-DEFENSES = {"pdrr": PDRR}
 
 
 def suspicion(rule: str, statistic: np.ndarray) -> np.ndarray:

@@ -13,28 +13,29 @@ def far(flagged: Array, byzantine: Array) -> float:
     Parameters
     ----------
     flagged, byzantine : bool arrays [k]
-        The verdict and the truth; at least one model must be benign.
+        The verdict and the truth.
+
+    Returns
+    -------
+    float
+        NaN if no model is benign.
 
     Raises
     ------
     ValueError, TypeError
-        If the shapes or dtypes do not fit, or no model is benign.
+        If the shapes or dtypes do not fit.
     """
     flagged, byzantine = _masks("far", flagged, byzantine)
-    if byzantine.all():
-        raise ValueError(f"far needs at least one benign model, got {byzantine.size} malicious")
-    return float(flagged[~byzantine].mean())
+    return float("nan") if byzantine.all() else float(flagged[~byzantine].mean())
 
 
 def mar(flagged: Array, byzantine: Array) -> float:
     """Missing alarm rate: unflagged malicious models over malicious models (section 5.2).
 
-    Parameters and errors as in `far`, with at least one malicious model.
+    Parameters and errors as in `far`; NaN if no model is malicious.
     """
     flagged, byzantine = _masks("mar", flagged, byzantine)
-    if not byzantine.any():
-        raise ValueError(f"mar needs at least one malicious model, got {byzantine.size} benign")
-    return float((~flagged[byzantine]).mean())
+    return float((~flagged[byzantine]).mean()) if byzantine.any() else float("nan")
 
 
 def q_range(scores: Array, byzantine: Array) -> tuple[float, float] | None:
@@ -53,18 +54,32 @@ def q_range(scores: Array, byzantine: Array) -> tuple[float, float] | None:
         ``score >= q`` has FAR = MAR = 0 for every low < q <= high, within [0, 1]; None if no
         such q exists. The length high - low is the separation of the two kinds.
     """
-    scores = to_host(scores)
-    _, byzantine = _masks("q_range", np.zeros(scores.shape, dtype=bool), byzantine)
-    if byzantine.all() or not byzantine.any():
-        raise ValueError(
-            f"q_range needs benign and malicious models, got {byzantine.sum()} malicious"
-            f" of {byzantine.size}"
-        )
-    if np.isnan(scores).any():
-        raise ValueError(f"q_range needs scores, got NaN for {np.flatnonzero(np.isnan(scores))}")
+    scores, byzantine = _judged("q_range", scores, byzantine)
     low = float(np.clip(scores[~byzantine].max(), 0, 1))
     high = float(np.clip(scores[byzantine].min(), 0, 1))
     return (low, high) if low < high else None
+
+
+def auc(scores: Array, byzantine: Array) -> float:
+    """How often a malicious model scores above a benign one, a tie counting as half.
+
+    Parameters and errors as in `q_range`.
+
+    Returns
+    -------
+    float in [0, 1]
+        The area under the ROC curve: 1 if all malicious models score higher, 0.5 for chance, 0
+        if the scores are the wrong way round.
+
+    References
+    ----------
+    Hanley and McNeil, Radiology 143, 1982.
+    """
+    scores, byzantine = _judged("auc", scores, byzantine)
+    benign = np.sort(scores[~byzantine])
+    below = np.searchsorted(benign, scores[byzantine], "left")
+    not_above = np.searchsorted(benign, scores[byzantine], "right")
+    return float((below + not_above).mean() / (2 * len(benign)))
 
 
 def error_rate(predicted: Array, labels: Array) -> float:
@@ -75,6 +90,20 @@ def error_rate(predicted: Array, labels: Array) -> float:
             f"error_rate needs two arrays [n], n >= 1, got {predicted.shape} and {labels.shape}"
         )
     return float((predicted != labels).mean())
+
+
+def _judged(who: str, scores: Array, byzantine: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of both kinds of model."""
+    scores = to_host(scores)
+    _, byzantine = _masks(who, np.zeros(scores.shape, dtype=bool), byzantine)
+    if byzantine.all() or not byzantine.any():
+        raise ValueError(
+            f"{who} needs benign and malicious models, got {byzantine.sum()} malicious"
+            f" of {byzantine.size}"
+        )
+    if np.isnan(scores).any():
+        raise ValueError(f"{who} needs scores, got NaN for {np.flatnonzero(np.isnan(scores))}")
+    return scores, byzantine
 
 
 def _masks(who: str, flagged: Array, byzantine: Array) -> tuple[np.ndarray, np.ndarray]:

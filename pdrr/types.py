@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pdrr.core.arrays import Array, array_namespace
-from pdrr.core.checks import all_finite, check_int, check_stack
+from pdrr.core.checks import all_finite, check_ids, check_int, check_stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,8 @@ class Round:
         The previous global model w_p, which the server sent at the start of the round.
     number : int >= 1
         The communication round.
+    ids : int array [k], optional
+        Who sent which row, for methods that follow clients over rounds; all different.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Round:
     clients: Array
     previous: Array
     number: int = 1
+    ids: Array | None = None
 
     def __post_init__(self) -> None:
         check_stack("Round", self.clients, self.previous)
@@ -43,6 +46,8 @@ class Round:
             raise ValueError(f"Round needs number >= 1, got {self.number}")
         if not all_finite(self.previous):
             raise ValueError("Round needs a finite previous model, got NaN or infinite values")
+        if self.ids is not None:
+            check_ids("Round", self.ids, self.k)
 
     @property
     def k(self) -> int:
@@ -104,3 +109,21 @@ class Detection:
     flagged: Array
     pre_aggregate: Array
     notes: tuple[str, ...] = ()
+
+
+class Attack(Protocol):
+    """What replaces the models of compromised clients.
+
+    ``attack(honest, byzantine, *, knowledge, rng, **own)``: `knowledge` is "full" or "partial",
+    `rng` a NumPy generator, and the rest its own settings.
+    """
+
+    def __call__(self, honest: Round, byzantine: Array, *args: Any, **kwargs: Any) -> Crafted:
+        """The round after the attack: the rows where `byzantine` [k] is true are replaced."""
+
+
+class Detector(Protocol):
+    """What judges a round."""
+
+    def detect(self, observed: Round) -> Detection:
+        """The verdict on each of its models; higher scores are more suspicious, everywhere."""

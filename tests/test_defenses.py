@@ -524,7 +524,20 @@ def test_a_round_holds_what_the_server_sees():
     seen = Round(clients, previous, 4)
     assert seen.updates.tolist() == [[0, 1], [2, 4]]
     assert seen.updates.dtype == np.float32
-    assert [field.name for field in dataclasses.fields(Round)] == ["clients", "previous", "number"]
+    assert [field.name for field in dataclasses.fields(Round)] == [
+        *("clients", "previous", "number", "ids")
+    ]
+
+
+def test_ids_tell_clients_apart():
+    honest = gaussian_round(15)
+    named = dataclasses.replace(honest, ids=np.arange(honest.k)[::-1])
+    assert named.ids[0] == honest.k - 1
+    for ids in (np.zeros(honest.k, int), np.arange(honest.k + 1)):
+        with pytest.raises(ValueError, match=f"Round needs {honest.k} different ids"):
+            dataclasses.replace(honest, ids=ids)
+    with pytest.raises(TypeError, match="Round needs whole numbers as ids, got float64"):
+        dataclasses.replace(honest, ids=np.linspace(0, 1, honest.k))
 
 
 def test_records_are_frozen_and_compare_by_identity():

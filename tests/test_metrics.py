@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdrr import far, mar, q_range
+from pdrr import auc, far, mar, q_range
 
 ATTACKERS = np.array([True, True, False, False, False])
 
@@ -98,25 +98,46 @@ NOBODY, EVERYBODY = np.zeros(5, dtype=bool), np.ones(5, dtype=bool)
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: far(NOBODY, EVERYBODY),
-        lambda: mar(NOBODY, NOBODY),
         lambda: q_range(np.zeros(5), EVERYBODY),
         lambda: q_range(np.zeros(5), NOBODY),
         lambda: far(NOBODY[:4], ATTACKERS),
         lambda: mar(NOBODY[:4], ATTACKERS),
         lambda: q_range(np.zeros(4), ATTACKERS),
+        lambda: auc(np.zeros(5), NOBODY),
+        lambda: auc(np.full(5, np.nan), ATTACKERS),
     ],
     ids=[
-        "far: no benign",
-        "mar: no malicious",
         "q_range: no benign",
         "q_range: no malicious",
         "far: lengths differ",
         "mar: lengths differ",
         "q_range: lengths differ",
+        "auc: no malicious",
+        "auc: not a number",
     ],
 )
-def test_undefined_rates_are_refused(call):
-    with pytest.raises(ValueError, match=r"\b(far|mar|q_range) needs") as caught:
+def test_what_cannot_be_judged_is_refused(call):
+    with pytest.raises(ValueError, match=r"\b(far|mar|q_range|auc) needs") as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_rate_of_nobody_is_no_number():
+    assert np.isnan(far(NOBODY, EVERYBODY))
+    assert np.isnan(mar(EVERYBODY, NOBODY))
+    assert far(EVERYBODY, NOBODY) == 1.0
+    assert mar(EVERYBODY, EVERYBODY) == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=12))
+def test_auc_counts_pairs_and_ties_as_half(models):
+    scores, bad = (np.array(column) for column in zip(*models, strict=True))
+    if bad.all() or not bad.any():
+        return
+    pairs = [
+        1.0 if high > low else 0.5 if high == low else 0.0
+        for high in scores[bad]
+        for low in scores[~bad]
+    ]
+    assert auc(scores.astype(float), bad) == pytest.approx(np.mean(pairs))
+    assert auc(-scores.astype(float), bad) == pytest.approx(1 - np.mean(pairs))

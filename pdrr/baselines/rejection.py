@@ -15,6 +15,7 @@ from pdrr.baselines.jackknife import RULES, leave_one_out
 from pdrr.core.arrays import Array, to_host
 from pdrr.core.checks import check_finite, whole
 from pdrr.core.files import digest
+from pdrr.core.rules import own_setting
 from pdrr.metrics import error_rate
 from pdrr.types import Detection, Round
 
@@ -49,6 +50,8 @@ class Rejection:
         their mean, as public code has it whatever the rule. "others" tries each model alone.
     """
 
+    column: int  # of `_harm`
+
     def __init__(
         self,
         rule: str,
@@ -73,8 +76,7 @@ class Rejection:
                 f"{len(auxiliary[0])} images and {len(auxiliary[1])} labels"
             )
         self.rule, self.alone = rule if leave_out != "mean" else "mean", leave_out == "others"
-        own: dict[str, dict[str, Any]] = {"krum": {"c": c}, "trimmed_mean": {"beta": beta}}
-        self.settings = own.get(self.rule, {})
+        self.settings = own_setting(self.rule, c=c, beta=beta)
         self.network, self.auxiliary, self.c, self.rng = network, auxiliary, whole(who, "c", c), rng
 
     def detect(self, observed: Round) -> Detection:
@@ -92,9 +94,9 @@ class Rejection:
         ValueError
             If a model is not finite, or c or beta do not fit k - 1 models.
         """
-        return self._detections(observed)[type(self)]
+        return self.detect_both(observed)[self.column]
 
-    def _detections(self, observed: Round) -> dict[type[Rejection], Detection]:
+    def detect_both(self, observed: Round) -> tuple[Detection, Detection]:
         """What ERR and LFR find, from the same trials."""
         check_finite(type(self).__name__, observed.clients)
         near = {"previous": observed.previous} if self.rule == "krum" else {}
@@ -112,10 +114,9 @@ class Rejection:
         else:
             without = leave_one_out(observed, self.rule, **self.settings)
             impact = np.array(harm(everyone)) - [harm(model) for model in without]
-        return {
-            kind: verdict(observed, impact[:, column], self.c, self.rng, everyone)
-            for column, kind in enumerate((ERR, LFR))
-        }
+        err = verdict(observed, impact[:, ERR.column], self.c, self.rng, everyone)
+        lfr = verdict(observed, impact[:, LFR.column], self.c, self.rng, everyone)
+        return err, lfr
 
     def _harm(self, model: np.ndarray) -> tuple[float, float]:
         """Error rate and mean cross-entropy in nats; one that overflows is the largest float."""
@@ -135,6 +136,8 @@ class ERR(Rejection):
     Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
     """
 
+    column = 0
+
 
 class LFR(Rejection):
     """Loss-function-based rejection: the impact on the mean cross-entropy, in nats.
@@ -146,11 +149,12 @@ class LFR(Rejection):
     Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
     """
 
+    column = 1
+
 
 def err_and_lfr(observed: Round, rule: str, **settings: Any) -> tuple[Detection, Detection]:
     """ERR's and LFR's detections, for the price of one: both try the same aggregates.
 
     `settings` are the keyword parameters of either (see `Rejection`).
     """
-    found = ERR(rule, **settings)._detections(observed)
-    return found[ERR], found[LFR]
+    return ERR(rule, **settings).detect_both(observed)

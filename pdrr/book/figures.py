@@ -16,7 +16,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFormatter
 
 from pdrr.book.style import BENIGN, FLAGGED, GREEN, LINE, MALICIOUS, NONE, RED, STYLE
+from pdrr.core.rules import in_words
 from pdrr.experiments.records import Records
+from pdrr.experiments.scene import attacks
+from pdrr.experiments.schemes import OURS, in_order, known
 
 
 def fig02(records: Records) -> Figure:
@@ -77,17 +80,17 @@ def fig07(records: Records) -> Figure:
 
 def fig08(records: Records) -> Figure:
     """What each scheme measures of each client under the attack on Krum (Fig. 8)."""
-    return _scheme_panels(records, "krum")
+    return _under_attack(records, "krum")
 
 
 def fig09(records: Records) -> Figure:
     """The same under the attack on the trimmed mean (Fig. 9)."""
-    return _scheme_panels(records, "trimmed_mean")
+    return _under_attack(records, "trimmed_mean")
 
 
 def fig10(records: Records) -> Figure:
     """The same under the attack on the median (Fig. 10)."""
-    return _scheme_panels(records, "median")
+    return _under_attack(records, "median")
 
 
 def fig11(records: Records) -> Figure:
@@ -96,7 +99,7 @@ def fig11(records: Records) -> Figure:
     A panel for each rule, and for each beta and each noise if there are several. A bar is one run,
     from the largest benign score to the smallest malicious one; seeds stand side by side.
     """
-    runs = records.runs[records.runs["scheme"] == "PDRR"]
+    runs = records.runs[records.runs["scheme"] == OURS]
     groups: Any = list(runs.groupby(["rule", "beta", "noise"], dropna=False, sort=False))
     kinds: dict[str, dict[str, Any]] = {
         "full": {"facecolor": GREEN, "edgecolor": GREEN},
@@ -122,7 +125,7 @@ def fig11(records: Records) -> Figure:
             ax.set(xlabel="round", xlim=(-0.6, len(rounds) - 0.4), ylim=(0, 1.02))
             ax.set_xticks(range(len(rounds)), [str(number) for number in rounds])
             ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-            ax.set_title(_rule(rule, beta) + (", noise in a ball" if noise == "ball" else ""))
+            ax.set_title(in_words(rule, beta) + (", noise in a ball" if noise == "ball" else ""))
         panels[0].set_ylabel("suitable q")
         handles: list[Any] = [
             Patch(label=f"{knowledge} knowledge", **style) for knowledge, style in kinds.items()
@@ -189,27 +192,36 @@ def _client_bars(
     return figure
 
 
-def _scheme_panels(records: Records, rule: str) -> Figure:
-    """A panel for each scheme: the statistic of each client as bars, a mark over the flagged."""
-    runs = records.runs
-    if (runs["rule"] != rule).any() or runs["scheme"].duplicated().any():
+def _under_attack(records: Records, rule: str) -> Figure:
+    """The panels, if they are those of one rule."""
+    alike = (records.runs["rule"] == rule).all()
+    if not alike or records.runs["scheme"].duplicated().any():
         raise ValueError(f"the panels show one round under the attack on {rule}: choose with where")
+    return scheme_panels(records)
+
+
+def scheme_panels(records: Records) -> Figure:
+    """A panel for each scheme: the statistic of each client as bars, a mark over the flagged.
+
+    Parameters
+    ----------
+    records : Records
+        Of `experiments.one_round`: one round and one reading of each scheme, of any number of
+        them. A scheme that only counts the votes of others has no panel.
+    """
+    runs, entries = records.runs, known()
+    names = [name for name in in_order(runs["scheme"]) if entries[name].flags != "votes"]
+    if runs["scheme"].duplicated().any() or not names:
+        raise ValueError("the panels show one attacked round: choose with where")
     first = runs.iloc[0]
-    ylabels = {
-        "DAGMM": "energy",
-        "VAE": "$-\\log p$ of reconstruction",
-        "ERR": "error rate impact",
-        "LFR": "loss impact",
-        "PDRR": {
-            "krum": "correlation $\\rho_i$",
-            "trimmed_mean": "trimmed values $n_i^c$",
-            "median": "remained values $n_i^r$",
-        }[rule],
-    }
+    rule, lines = str(first["rule"]), -(-(len(names) + 1) // 2)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 8.4), layout=ConstrainedLayoutEngine(h_pad=0.1))
-        *panels, legend = figure.subplots(3, 2).flat
-        for ax, (scheme, ylabel) in zip(panels, ylabels.items(), strict=True):
+        thresholds: list[Line2D] = []
+        figure = Figure(figsize=(9, 2.8 * lines), layout=ConstrainedLayoutEngine(h_pad=0.1))
+        *panels, legend = figure.subplots(lines, 2).flat
+        for ax in panels[len(names) :]:
+            ax.axis("off")
+        for ax, scheme in zip(panels, names, strict=False):
             table = records.table[records.table["scheme"] == scheme]
             run = runs[runs["scheme"] == scheme].iloc[0]
             colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
@@ -218,23 +230,25 @@ def _scheme_panels(records: Records, rule: str) -> Figure:
             flagged = table["client"][table["flagged"]]
             over = {"transform": ax.get_xaxis_transform(), "clip_on": False}
             ax.plot(flagged, np.full(len(flagged), 1.03), **FLAGGED, **over)
-            if scheme == "PDRR":
-                top = table["statistic"].max()
-                ax.axhline(_threshold(run["q"], top, rule == "median"), **LINE, zorder=5)
+            if np.isfinite(run["q"]):
+                edge = _threshold(run["q"], table["statistic"].max(), rule in entries[scheme].low)
+                label = f"{scheme}: q = {run['q']:g}"
+                thresholds.append(ax.axhline(edge, **LINE, zorder=5, label=label))
             _client_axis(ax, len(table))
-            ax.set_ylabel(ylabel + _scale(ax, table["statistic"]))
+            ax.set_ylabel(entries[scheme].label(rule) + _scale(ax, table["statistic"]))
             ax.set_title(f"{scheme}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}", pad=13)
         legend.axis("off")
         handles = [
             Patch(color=MALICIOUS, label="malicious"),
             Patch(color=BENIGN, label="benign"),
             Line2D([], [], **FLAGGED, label="flagged by the scheme"),
-            Line2D([], [], **LINE, label=f"PDRR: q = {run['q']:g}"),
+            *thresholds,
         ]
         legend.legend(handles=handles, loc="center")
         figure.suptitle(
-            f"{_rule(rule, first['beta'])} under attack, {first['knowledge']} knowledge,"
-            f" c = {first['c']}, round {first['round']}{_failed(first)}",
+            f"{in_words(rule, first['beta'])} under {_attack(first)},"
+            f" {first['knowledge']} knowledge, c = {first['c']},"
+            f" round {first['round']}{_failed(first)}",
             fontsize="medium",
         )
     return figure
@@ -267,9 +281,12 @@ def _threshold(q: float, top: float, few_is_bad: bool) -> float:
     return float((1 - q) * top if few_is_bad else q * top)
 
 
-def _rule(rule: str, beta: float) -> str:
-    """The attacked rule in words."""
-    return {"krum": "Krum", "median": "median"}.get(rule, f"trimmed mean (β = {beta:g})")
+def _attack(run: pd.Series) -> str:
+    """The attack in words; the one made for the rule needs no name."""
+    if run["attack"] == run["rule"]:
+        return "attack"
+    entry = attacks().get(run["attack"])
+    return f"the {entry.words}" if entry else "no attack"
 
 
 def _failed(run: pd.Series) -> str:

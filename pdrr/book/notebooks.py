@@ -20,9 +20,10 @@ from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 from tabulate import tabulate
 
+from pdrr import experiments
 from pdrr.core.files import atomic
-from pdrr.experiments import comparison, scene
-from pdrr.federation.rounds import Federation
+from pdrr.core.rules import RULES
+from pdrr.experiments.scene import NOBODY, scene
 
 
 def find(folder: Path, stem: str) -> Path:
@@ -85,18 +86,17 @@ def prepare(notebook: Path, values: Mapping[str, Any]) -> None:
     if not needs:
         return
     which = {"profile": values["profile"], "source": values["data"], "seed": values["seed"]}
+    given = {name: values[name] for name in ("c", "beta", "number") if name in values}
     for rule in needs.get("train", ()):
-        chosen = scene.settings(**which, c=values.get("c"), beta=values.get("beta"))
-        federation = Federation(chosen, scene.dataset(chosen), values.get("rule", rule))
-        next(federation.rounds([values.get("number", 1)]))
+        scene(values.get("rule", rule), attack=NOBODY, **which, **given)
     for rule in needs.get("evaluate", ()):
-        own = ("c", "beta") if rule == "trimmed_mean" else ("c",)
-        comparison.rounds(
+        own = {"c", RULES[rule].setting} & set(given)
+        experiments.rounds(
             rule,
             numbers=[values["number"]] if "number" in values else None,
             knowledge=[values["knowledge"]] if "knowledge" in values else needs["knowledge"],
             **which,
-            **{name: values[name] for name in own if name in values},
+            **{name: values[name] for name in own},
             **({"schemes": needs["schemes"]} if "schemes" in needs else {}),
         )
 

@@ -21,25 +21,22 @@ from tabulate import tabulate
 
 from pdrr.book.style import STYLE
 from pdrr.book.tables import styled
+from pdrr.claims.words import digits, seconds
 from pdrr.core import files
+from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.records import Records
 
 STEM = "bench"
 OWN, RECORDED = Path("build/bench"), files.RECORDED / "bench"
 COLUMNS = ["implementation", "rule", "k", "d", "median_s", "low_s", "high_s", "repeats"]
 COLUMNS += ["passes", "extra_mb", "agrees", "note"]
-RULES = {  # in the order of the panels; empty ones stand aside
-    "krum": "Krum",
-    "trimmed_mean": "trimmed mean",
-    "median": "median",
-    "PDRR krum": "PDRR for Krum",
-    "PDRR trimmed_mean": "PDRR for the trimmed mean",
-    "PDRR median": "PDRR for the median",
-    "mean": "mean",
-    "bulyan": "Bulyan",
-    "attack on krum": "attack on Krum",
-    "attack on trimmed_mean": "attack on the trimmed mean",
-}
+THE = {rule: f"the {in_words(rule)}" for rule in ("trimmed_mean", "median")}
+RULES = (  # in the order of the panels; empty ones stand aside
+    {rule: in_words(rule) for rule in DEFENDED}
+    | {f"PDRR {rule}": f"PDRR for {THE.get(rule, in_words(rule))}" for rule in DEFENDED}
+    | {rule: in_words(rule) for rule in ("mean", "bulyan")}
+    | {f"attack on {rule}": f"attack on {THE.get(rule, in_words(rule))}" for rule in DEFENDED[:2]}
+)
 UNCACHED = 128  # MB
 PANELS = 8  # the rest is in the tables
 INK, GREY, RUST = "#1b1f24", "#8a8a8a", "#d55e00"
@@ -134,7 +131,7 @@ def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
         ax.set_yticks(range(len(rules)), [RULES[rule] for rule in rules])
         ax.set_ylim(-0.6, len(rules) - 0.4)
         ax.set_xlabel("passes over the models (log scale)")
-        ax.set_title(f"k = {k}, d = {d:,}: one pass takes {in_words(unit)}")
+        ax.set_title(f"k = {k}, d = {d:,}: one pass takes {seconds(unit)}")
         ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
         handles = [*_handles(table, ls=""), Line2D([], [], **FLOOR, label="one pass, X.sum(0)")]
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -320,15 +317,3 @@ def _rows(records: Records, k: int, d: int) -> list[dict[str, Any]]:
     order: Sequence[str] = ["pass", *RULES]
     found: Any = _measured(records, k=k, d=d).to_dict("records")
     return sorted(found, key=lambda row: order.index(row["rule"]))
-
-
-def digits(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def in_words(seconds: float) -> str:
-    """Seconds in a unit in which they can be read; a dash where there are none."""
-    if np.isnan(seconds):
-        return "–"
-    return f"{digits(seconds)} s" if seconds >= 1 else f"{digits(1000 * seconds)} ms"

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from pdrr.book.tables import short, styled
+from pdrr.book.tables import RATES, readings_of, styled
 from pdrr.claims.expected import expected
+from pdrr.claims.words import interval, short, span
+from pdrr.core.rules import in_words
 from pdrr.experiments.records import Records
-from pdrr.experiments.schemes import READINGS, SCHEMES
+from pdrr.experiments.schemes import OURS, in_order, known
 
 Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
 
@@ -52,7 +54,7 @@ def separation_table(
             rows[": ".join(filter(None, [", ".join(setting), str(name)]))] = {
                 "malicious": span(malicious),
                 "benign up to": f"{seen.loc[~seen['byzantine'], value].max():.2f}",
-                "suitable q": f"({low:.3f}, {high:.3f}]" if low < high else "none",
+                "suitable q": interval(low, high),
                 "FAR": f"{own['far'].max():.2f}",
                 "MAR": f"{own['mar'].max():.2f}",
             }
@@ -64,7 +66,7 @@ def separation_table(
 def missed_table(
     parts: Mapping[str, Records],
     paper: Mapping[str, Numbers] | None = None,
-    schemes: Sequence[str] = SCHEMES,
+    schemes: Sequence[str] | None = None,
 ) -> Styler:
     """MAR of each scheme, as decided and in other readings, over several settings and rounds.
 
@@ -74,8 +76,9 @@ def missed_table(
         Title of a group of columns -> records of `evaluation.rounds` under one setting.
     paper : mapping, optional
         The same titles -> the paper's table of that setting, where it has one.
-    schemes : sequence of SCHEMES
-        Rows. Those that do not flag exactly c models have a row for FAR, too.
+    schemes : sequence of str, optional
+        Rows; by default all that were run. Those that do not flag exactly c models have a row for
+        FAR, too.
     """
     numbers = expected().tables.rounds
     columns = [
@@ -85,13 +88,14 @@ def missed_table(
     ]
     runs = pd.concat([part.runs.assign(part=title) for title, part in parts.items()])
     rows: dict[str, list[str]] = {}
-    for scheme in (scheme for scheme in SCHEMES if scheme in schemes):
+    for scheme in in_order(runs["scheme"] if schemes is None else schemes):
         found = runs[runs["scheme"] == scheme]
-        known = [name for name in ("default", *READINGS) if (found["reading"] == name).any()]
-        rates = {"FAR": "far", "MAR": "mar"} if scheme in ("Union", "PDRR") else {"": "mar"}
-        for (rate, column), reading in product(rates.items(), known):
+        there = readings_of(scheme, found)
+        exactly_c = scheme in known() and known()[scheme].flags == "c"
+        rates = {"": "mar"} if exactly_c else RATES
+        for (rate, column), reading in product(rates.items(), there):
             means = found[found["reading"] == reading].groupby(["part", "round"])[column].mean()
-            words = reading if reading != "default" else "as decided" if len(known) > 1 else ""
+            words = reading if reading != "default" else "as decided" if len(there) > 1 else ""
             name = ", ".join(filter(None, [scheme, words, rate]))
             rows[name] = [short(means[at]) if at in means else "–" for at in columns]
         printed = {
@@ -154,8 +158,8 @@ def coordinates_table(records: Records, timing: Records) -> Styler:
         last = seconds.index.max()
         rows[str(scheme)] = {f"{n:,}": f"{each:.2f} s" for n, each in seconds.items()}
         rows[str(scheme)][f"{d:,}, in proportion"] = f"{seconds[last] * d / last:.0f} s"
-    ours = timing.runs[timing.runs["scheme"] == "PDRR"]["median_s"]
-    rows["PDRR"] = {f"{d:,}, in proportion": f"measured: {span(ours, '{:.1f}')} s"}
+    ours = timing.runs[timing.runs["scheme"] == OURS]["median_s"]
+    rows[OURS] = {f"{d:,}, in proportion": f"measured: {span(ours, '{:.1f}')} s"}
     frame = pd.DataFrame(rows).T.fillna("")
     return styled(frame, "schemes")
 
@@ -179,12 +183,12 @@ def unattacked_table(records: Records) -> Styler:
     for (rule, number), own in records.runs.groupby(keys, sort=False):
         seen = records.table.merge(own[[*keys, "seed"]])
         flagged = seen.groupby("seed")["flagged"].sum()
-        rows[f"{str(rule).replace('_', ' ')}, round {number}"] = {
+        rows[f"{in_words(str(rule))}, round {number}"] = {
             "q": f"{own['q'].iloc[0]:g}",
             "seeds": str(len(own)),
             "flagged": f"{span(flagged, '{:.0f}')} of {seen['client'].max()}",
             "accuracy of the rule": f"{own['accuracy_rule'].mean():.2f}",
-            "of PDRR": f"{own['accuracy_defended'].mean():.2f}",
+            f"of {OURS}": f"{own['accuracy_defended'].mean():.2f}",
         }
     return shown(rows)
 
@@ -219,12 +223,6 @@ def printed_records() -> tuple[list[Records], Records]:
 
 
 # parts
-
-
-def span(values: Any, form: str = "{:.2f}") -> str:
-    """Smallest to largest, or one number if they look the same."""
-    low, high = form.format(np.min(values)), form.format(np.max(values))
-    return low if low == high else f"{low} to {high}"
 
 
 def shown(rows: Mapping[str, Mapping[str, str]], kind: str = "schemes") -> Styler:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from pdrr.book.performance import OWN, RECORDED, RULES, in_words
+from pdrr.book.performance import OWN, RECORDED, RULES
 from pdrr.book.tables import styled
+from pdrr.claims.words import seconds
 from pdrr.experiments.records import Records
 
 STEM = "stages"
@@ -44,7 +45,7 @@ def stages_table(part: str, folders: tuple[Path, ...] = (OWN, RECORDED)) -> Styl
     table = table.assign(note=table["note"].astype(object).fillna(""))
     stages = list(dict.fromkeys(table["stage"]))
     wide = table.pivot_table(index="stage", columns="variant", values="median_s")
-    wide = wide.loc[stages, list(dict.fromkeys(table["variant"]))].map(in_words)
+    wide = wide.loc[stages, list(dict.fromkeys(table["variant"]))].map(seconds)
     notes = {stage: list(dict.fromkeys(own)) for stage, own in table.groupby("stage")["note"]}
     every = [note for own in notes.values() for note in own]
     below = [n for n in dict.fromkeys(every) if n and every.count(n) > len(stages) / 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,12 +13,13 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from scipy import stats
 
+from pdrr.claims.words import digits, interval, short
+from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.records import Records
-from pdrr.experiments.schemes import READINGS, SCHEMES
+from pdrr.experiments.schemes import OURS, in_order, known
 
 Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
 RATES = {"FAR": "far", "MAR": "mar"}
-RULES = {"krum": "Krum", "trimmed_mean": "trimmed mean", "median": "median"}
 ENOUGH = 5  # seeds for an interval; below, the smallest and the largest value say more
 
 
@@ -78,7 +80,7 @@ def readings_table(records: Records) -> Styler:
             for number in measured
         ]
         for scheme, found in _in_order(runs)
-        for reading in ("default", *READINGS)
+        for reading in readings_of(scheme, found)
         if not (part := found[found["reading"] == reading]).empty
     }
     return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
@@ -131,7 +133,7 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
         The paper's seconds: scheme -> rule -> seconds.
     """
     runs, printed = records.runs, paper or {}
-    rules = [rule for rule in RULES if (runs["rule"] == rule).any()]
+    rules = [rule for rule in DEFENDED if (runs["rule"] == rule).any()]
     medians = runs.pivot_table("median_s", "scheme", "rule", aggfunc="median")
     rows = {}
     for scheme, found in _in_order(runs):
@@ -139,14 +141,14 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
         for rule in rules:
             own, theirs = found[found["rule"] == rule], printed.get(scheme, {}).get(rule)
             low, high = own["low_s"].min(), own["high_s"].max()
-            median, ours = medians[rule][scheme], medians[rule]["PDRR"]
-            seconds = f"{_digits(median)} s<br><small>{_digits(low)}–{_digits(high)}</small>"
+            median, ours = medians[rule][scheme], medians[rule][OURS]
+            seconds = f"{digits(median, 2)} s<br><small>{digits(low, 2)}–{digits(high, 2)}</small>"
             cells.append(_beside(seconds, theirs, "{} s".format))
-            ratio = theirs / printed["PDRR"][rule] if theirs else None
-            cells.append(_beside(_digits(median / ours), ratio, _digits))
+            ratio = theirs / printed[OURS][rule] if theirs else None
+            cells.append(_beside(digits(median / ours, 2), ratio, partial(digits, significant=2)))
         setup = found["setup_s"].max()
-        rows[scheme] = [*cells, f"{_digits(setup)} s" if setup else "–"]
-    columns = [(RULES[rule], what) for rule in rules for what in ("seconds", "× PDRR")]
+        rows[scheme] = [*cells, f"{digits(setup, 2)} s" if setup else "–"]
+    columns = [(in_words(rule), what) for rule in rules for what in ("seconds", f"× {OURS}")]
     repeats = " or ".join(str(n) for n in sorted(runs["repeats"].unique()))
     return _wide(rows, [*columns, ("set-up", "once")], "").set_caption(
         f"Median of {repeats} detections of all clients of round 1, below it the smallest and the"
@@ -208,7 +210,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
     table["FAR"] = runs["far"].map("{:.2f}".format)
     table["MAR"] = runs["mar"].map("{:.2f}".format)
     table["suitable q"] = [
-        "none" if np.isnan(low) else f"({low:.3f}, {high:.3f}]"
+        interval(low, high)
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
     table["detection"] = runs["detection_s"].map("{:.1f} s".format)
@@ -284,8 +286,13 @@ def _one_setting(runs: pd.DataFrame, *keys: str) -> pd.DataFrame:
 
 def _in_order(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The runs of each scheme, in the order of the paper's tables."""
-    parts = {scheme: runs[runs["scheme"] == scheme] for scheme in SCHEMES}
-    return [(scheme, part) for scheme, part in parts.items() if not part.empty]
+    return [(scheme, runs[runs["scheme"] == scheme]) for scheme in in_order(runs["scheme"])]
+
+
+def readings_of(scheme: str, runs: pd.DataFrame) -> list[str]:
+    """The readings of a scheme that some runs have, the default first."""
+    others = known()[scheme].readings if scheme in known() else ()
+    return [name for name in ("default", *others) if (runs["reading"] == name).any()]
 
 
 def _mean(values: pd.Series) -> str:
@@ -312,16 +319,6 @@ def _spread_in_words(sizes: pd.Series) -> str:
         words.append("below it ± half of its 95 % t interval")
     some = "; one seed where there is nothing below" if (sizes == 1).any() else ""
     return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."
-
-
-def short(rate: float) -> str:
-    """Two digits without the zero before the point: ".33"; 0 and 1 as they are."""
-    return f"{rate:.0f}" if rate in (0, 1) else f"{rate:.2f}".removeprefix("0")
-
-
-def _digits(value: float) -> str:
-    """Two digits that count, none behind the point from 10 on."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:

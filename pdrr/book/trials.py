@@ -5,43 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
 from pdrr.aggregators import AGGREGATORS, krum_index
-from pdrr.book.readings import shown, span
+from pdrr.attacks import KNOWLEDGE
+from pdrr.book.readings import shown
+from pdrr.claims.words import span
 from pdrr.config import Settings
+from pdrr.core.rules import in_words, own_setting
 from pdrr.defenses import count
 from pdrr.experiments import scene
-from pdrr.federation.rounds import Federation
-from pdrr.federation.store import Store
 from pdrr.federation.streams import byzantine
 from pdrr.types import Crafted, Round
 
 Honest = list[tuple[Settings, Round]]
 
-KNOWLEDGE = ("full", "partial")
 COUNTED = ("expectation", "stable sort", "strict inequality")
 
 
 def honest_rounds(
     rule: str,
     *,
-    profile: str = "smoke",
-    source: str = "glyphs",
     seeds: Sequence[int] = (1, 2, 3),
     numbers: Sequence[int] = (1, 2),
-    store: Store | None = None,
+    profile: str = "smoke",
+    **options: Any,
 ) -> Honest:
     """Rounds as the clients trained them, each with its settings; from the cache if it has them."""
-    found = []
-    for seed in seeds:
-        chosen = scene.settings(profile, source, seed)
-        federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
-        found += [(chosen, each) for each in federation.rounds(numbers)]
-    return found
+    scenes = [
+        scene.scene(rule, attack=scene.NOBODY, seed=seed, number=number, profile=profile, **options)
+        for seed, number in product(seeds, numbers)
+    ]
+    return [(each.settings, each.honest) for each in scenes]
 
 
 def halved(crafted: Crafted) -> float:
@@ -64,7 +63,7 @@ def lambda_table(honest: Honest, cs: Sequence[int] = (10, 20)) -> Styler:
         ratios, tight, needed = [], [], []
         for chosen, each in honest:
             own = scene.settings(chosen.profile, chosen.data.source, chosen.seed, c=c)
-            crafted = scene.attack(own, "krum", each, knowledge)
+            crafted = scene.attacked(own, "krum", "krum", each, knowledge)
             if not crafted.succeeded:
                 continue
             best, observed = crafted.detail["lambda"], crafted.observed
@@ -151,7 +150,7 @@ def _attacked(honest: Honest, rule: str, beta: int) -> Iterator[tuple[Settings, 
     for chosen, each in honest:
         source = chosen.data.source
         own = scene.settings(chosen.profile, source, chosen.seed, beta=beta)
-        yield own, scene.attack(own, rule, each, "partial").observed
+        yield own, scene.attacked(own, rule, rule, each, "partial").observed
 
 
 def directions_table(honest: Mapping[str, Honest]) -> Styler:
@@ -175,7 +174,7 @@ def directions_table(honest: Mapping[str, Honest]) -> Styler:
             if now.number != before.number + 1:
                 continue
             c, beta = chosen.federation.c, chosen.defense.beta
-            own = {"krum": {"c": c}, "trimmed_mean": {"beta": beta}}.get(rule, {})
+            own = own_setting(rule, c=c, beta=beta)
             s = np.sign(AGGREGATORS[rule](now.clients, **own) - now.previous)
             guess = np.sign(np.mean(np.float64(now.clients[:c]) - now.previous, axis=0))
             last = np.sign(now.previous - before.previous)
@@ -183,5 +182,5 @@ def directions_table(honest: Mapping[str, Honest]) -> Styler:
             measured.append([*zeros, *(np.mean((x == s)[s != 0]) for x in (guess, last))])
         columns = ("zeros in s", "zeros in s̃", "zeros in the last", "s̃ like s", "last like s")
         cells = map(span, zip(*measured, strict=True))
-        rows[rule.replace("_", " ")] = dict(zip(columns, cells, strict=True))
+        rows[in_words(rule)] = dict(zip(columns, cells, strict=True))
     return shown(rows)

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from pdrr.claims import table4
+from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.records import Records, each_run
+from pdrr.experiments.schemes import OURS
 
 MEASURES: dict[str, Callable[..., pd.Series]] = {}
 """Every measure by its name, as ``expected.yaml`` calls it."""
-
-NAMES = {"krum": "Krum", "trimmed_mean": "trimmed mean", "median": "median"}
 
 
 def measure(function: Callable[..., pd.Series]) -> Callable[..., pd.Series]:
@@ -35,7 +35,7 @@ def _per_run(records: Records, value: Callable[[pd.DataFrame, pd.Series], float]
 def _labelled(cells: Any) -> pd.Series:
     """A series with an index of one or several levels as one with plain labels."""
     labels = [x if isinstance(x, tuple) else (x,) for x in cells.index]
-    texts = [" ".join(NAMES.get(word, str(word)) for word in label) for label in labels]
+    texts = [" ".join(in_words(str(word)) for word in label) for label in labels]
     return pd.Series(list(cells), index=texts)
 
 
@@ -267,7 +267,8 @@ def partial_longer(records: Records) -> pd.Series:
 def _seconds(records: Records) -> Any:
     """Seconds of one detection [rules, schemes]; medians, of several seeds their mean."""
     found = records.runs.pivot_table("median_s", "rule", "scheme")
-    return found.reindex([rule for rule in NAMES if rule in found.index]).rename(index=NAMES)
+    found = found.reindex([rule for rule in DEFENDED if rule in found.index])
+    return found.rename(index=in_words)
 
 
 @measure
@@ -321,7 +322,7 @@ def words(records: Records, *, scheme: str, paper: Mapping[str, str]) -> pd.Seri
 def without_auxiliary(records: Records) -> pd.Series:
     """Whether PDRR can be set up without auxiliary data; of each other, whether it cannot."""
     needs = {s: table4.needs_auxiliary(s) for s in records.runs["scheme"].unique()}
-    return pd.Series({s: needed != (s == "PDRR") for s, needed in needs.items()})
+    return pd.Series({s: needed != (s == OURS) for s, needed in needs.items()})
 
 
 @measure

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from pdrr.defenses import PDRR
+from pdrr.core.rules import DEFENDED
 from pdrr.experiments.records import Records
-
-SCHEMES = ("DAGMM", "VAE", "ERR", "LFR", "PDRR")
-ATTACKS = ("krum", "trimmed_mean", "median")
-AUXILIARY = ("auxiliary", "snapshots")  # parameters that stand for data of the server's own
+from pdrr.experiments.schemes import known, papers
 
 SAME = 0.10  # times closer than this are called equal
 ABILITY = ((0.05, "strongest"), (0.25, "relatively strong"), (0.45, "relatively weak"))
@@ -73,13 +69,13 @@ def derive(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "auxiliary dataset": {
-                s: "essential" if needs_auxiliary(s) else "undesired" for s in SCHEMES
+                s: "essential" if needs_auxiliary(s) else "undesired" for s in papers()
             },
             "time cost": _time_words(numbers["detection seconds"]),
             "detection ability": [_word(x, ABILITY, "weak") for x in numbers["error"]],
             "detection stability": [_word(x, STABILITY, "unstable") for x in numbers["spread"]],
         },
-        index=list(SCHEMES),
+        index=list(papers()),
     )
 
 
@@ -101,7 +97,7 @@ def measured(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "detection seconds": seconds.sum(axis=1),
-            "set-up seconds": timing.runs.groupby("scheme")["setup_s"].max()[list(SCHEMES)],
+            "set-up seconds": timing.runs.groupby("scheme")["setup_s"].max()[list(papers())],
             "error": errors.mean(axis=1),
             "spread": errors.max(axis=1) - errors.min(axis=1),
         }
@@ -111,8 +107,8 @@ def measured(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
 def _by_attack(runs: pd.DataFrame, column: str, what: str) -> pd.DataFrame:
     """Means [5 schemes, 3 attacks]; ValueError if one is missing."""
     found = runs.pivot_table(column, "scheme", "rule")
-    found = found.reindex(index=list(SCHEMES), columns=list(ATTACKS))
-    gaps = [(s, a) for a in ATTACKS for s, gap in found[a].isna().items() if gap]
+    found = found.reindex(index=list(papers()), columns=list(DEFENDED))
+    gaps = [(s, a) for a in DEFENDED for s, gap in found[a].isna().items() if gap]
     if gaps:
         scheme, attack = gaps[0]
         raise ValueError(f"Table 4 needs the {what} of {scheme} under the attack on {attack}")
@@ -131,17 +127,8 @@ def taken(evaluations: Sequence[Records]) -> Records:
 
 
 def needs_auxiliary(scheme: str) -> bool:
-    """Whether the scheme's constructor demands data of the server's own."""
-    if scheme == "PDRR":
-        kind: type = PDRR
-    else:
-        from pdrr import baselines
-
-        kind = getattr(baselines, "ERR" if scheme == "Union" else scheme)
-    demanded = inspect.signature(kind).parameters
-    return any(
-        name in demanded and demanded[name].default is inspect.Parameter.empty for name in AUXILIARY
-    )
+    """Whether the scheme cannot be set up without data of the server's own."""
+    return "auxiliary" in known()[scheme].needs
 
 
 def _time_words(seconds: pd.Series) -> list[str]:

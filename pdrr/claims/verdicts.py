@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from pdrr.claims import words
 from pdrr.claims.expected import Claim, Row, expected
-from pdrr.claims.measures import MEASURES, NAMES
+from pdrr.claims.measures import MEASURES
 from pdrr.experiments.records import Records
 
 VERDICTS = ("reproduced", "partly", "not", "not measured")
@@ -47,7 +48,7 @@ def judge(claim: Claim, folder: Path) -> dict[str, str]:
     return {
         "verdict": verdict,
         "claim": claim.text,
-        "paper": claim.paper or _row(_flat(claim.expected)),
+        "paper": claim.paper or words.row(_flat(claim.expected)),
         "ours": ours,
         "figure": claim.page,
         "tolerance": claim.tolerance if claim.measure else "",
@@ -75,11 +76,11 @@ def _judged(claim: Claim, folder: Path) -> tuple[str, str]:
         raise NotMeasuredError(f"{len(cells)} of {len(papers)} values are recorded")
     met = [claim.condition.met(x, paper) for x, paper in zip(cells, papers, strict=True)]
     ours = claim.ours.format(
-        span=_span(cells),
+        span=words.wide_span(cells),
         met=sum(met),
         all=len(met),
         cells=", ".join(f"{label} {value:.2f}" for label, value in cells.items()),
-        row=_row({str(label): value for label, value in cells.items()}),
+        row=words.row({str(label): value for label, value in cells.items()}),
         labels=", ".join(str(label) for label in cells.index),
         device=records.provenance["device"],
     )
@@ -117,31 +118,6 @@ def _flat(row: Row) -> dict[str, float]:
         for label, values in row.items()
         for i, value in enumerate(values if isinstance(values, list) else [values], 1)
     }
-
-
-def _row(cells: Mapping[str, float]) -> str:
-    """Numbers in groups: "FAR 0 0.33, MAR 0 0.5"."""
-    groups: dict[str, list[str]] = {}
-    for label, value in cells.items():
-        name, _, last = label.rpartition(" ")
-        group = name if last.isdigit() else NAMES.get(label, label)
-        groups.setdefault(group, []).append(_number(value))
-    return ", ".join(f"{name} {' '.join(numbers)}" for name, numbers in groups.items())
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}".rstrip("0").rstrip(".")
-
-
-def _span(values: pd.Series) -> str:
-    low, high = (_spelled(x) for x in (values.min(), values.max()))
-    return low if low == high else f"{low} to {high}"
-
-
-def _spelled(value: float) -> str:
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1g}" if 0 < abs(value) < 0.005 else f"{value:.2f}"
 
 
 # printing

@@ -61,6 +61,15 @@ def check_finite(who: str, clients: Array, rows: np.ndarray | None = None) -> No
         raise ValueError(f"{who} needs finite models, got NaN or infinity in rows {bad.tolist()}")
 
 
+def check_ids(who: str, ids: Array, k: int) -> None:
+    """Refuse anything but k different whole numbers."""
+    values = to_host(ids)
+    if values.dtype.kind not in "iu":
+        raise TypeError(f"{who} needs whole numbers as ids, got {values.dtype}")
+    if values.shape != (k,) or len(np.unique(values)) != k:
+        raise ValueError(f"{who} needs {k} different ids, got shape {values.shape}")
+
+
 def check_int(who: str, name: str, value: Any) -> int:
     """`value` as an int; TypeError unless it is an integer (bool is not)."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):

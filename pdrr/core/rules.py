@@ -52,6 +52,9 @@ def own_setting(rule: str, *, c: int | None, beta: int | None) -> dict[str, int]
 
 
 def in_words(rule: str, beta: float | None = None) -> str:
-    """The rule in a sentence, with beta if it has one: "Krum", "trimmed mean (β = 10)"."""
-    words = RULES[rule].words if rule in RULES else rule.replace("_", " ")
+    """The rule in a sentence, with beta if it has one: "Krum", "trimmed mean (β = 10)".
+
+    Whatever else is not the name of a rule comes back as it is.
+    """
+    words = RULES[rule].words if rule in RULES else rule
     return f"{words} (β = {beta:g})" if beta is not None and rule == "trimmed_mean" else words

@@ -3,126 +3,87 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pdrr.aggregators import krum
-from pdrr.experiments.provenance import provenance
+from pdrr.core.rules import own_setting
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import attack, dataset, defense, selected, settings
-from pdrr.federation.rounds import Federation
+from pdrr.experiments.scene import defense, scene, settings
 from pdrr.federation.store import Store
-from pdrr.federation.streams import byzantine
-from pdrr.metrics import far, mar, q_range
 
 
 def detection(
     rule: str,
     *,
+    q: float | None = None,
+    zero_change: bool = False,
     profile: str = "quick",
     source: str = "glyphs",
     seed: int = 1,
-    number: int = 1,
     knowledge: str = "full",
-    c: int | None = None,
-    beta: int | None = None,
-    q: float | None = None,
-    noise: str | None = None,
-    zero_change: bool = False,
     store: Store | None = None,
+    **options: Any,
 ) -> Records:
     """Attack one round and let PDRR detect (Figs. 4-7).
 
     Parameters
     ----------
     rule : {"krum", "trimmed_mean", "median"}
-        Aggregation rule, with the attack and the defence made for it.
-    profile, source, seed : str, str, int
-        What to run: see `pdrr.config`; `source` is "glyphs", an .npz file or a LEAF folder.
-    number : int
-        Communication round.
-    knowledge : {"full", "partial"}
-    c, beta, q, noise : optional
-        In place of the profile's; `noise` ("coordinate" or "ball") only matters for Krum.
+        Aggregation rule, with the defence made for it.
+    q : float, optional
+        In place of the profile's.
     zero_change : bool
         Count coordinates that did not move as well (Fig. 5).
-    store : Store, optional
-        Cache of trained rounds.
+    profile, source, seed, knowledge, store, options
+        As in `pdrr.experiments.scene.scene`: attack, number, c, beta, noise.
 
     Returns
     -------
     Records
         A row per client: statistic, score, flagged, byzantine. One run: FAR, MAR, q range.
     """
+    given = {"c": options.get("c"), "beta": options.get("beta")}
+    chosen = settings(profile, source, seed, **given)
+    detector = defense(chosen, rule, q, zero_change)  # refuses q before anything is trained
+    here = scene(
+        rule,
+        profile=profile,
+        source=source,
+        seed=seed,
+        knowledge=knowledge,
+        store=store,
+        **options,
+    )
     started = time.perf_counter()
-    chosen = settings(profile, source, seed, c=c, beta=beta, noise=noise)
-    detector = defense(chosen, rule, q, zero_change=zero_change)
-    federation = Federation(chosen, dataset(chosen, store), rule, store)
-    honest = next(federation.rounds([number]))
-
-    attacking = time.perf_counter()
-    crafted = attack(chosen, rule, honest, knowledge)
-    detecting = time.perf_counter()
-    found = detector.detect(crafted.observed)
-    done = time.perf_counter()
-
-    compromised = byzantine(chosen)
-    low, high = q_range(found.scores, compromised) or (np.nan, np.nan)
+    found = detector.detect(here.observed)
+    seconds = time.perf_counter() - started
     run = {
-        "seed": seed,
-        "round": number,
-        "rule": rule,
-        "knowledge": knowledge,
-        "c": chosen.federation.c,
-        "beta": chosen.defense.beta if rule == "trimmed_mean" else np.nan,
-        "noise": chosen.attack.noise if rule == "krum" else "",
+        **here.key,
         "zero_change": zero_change,
         "q": detector.q,
-        "succeeded": crafted.succeeded,
-        "lambda": crafted.detail.get("lambda", np.nan),
-        "selected": selected(crafted.observed, found.pre_aggregate, compromised),
-        "far": far(found.flagged, compromised),
-        "mar": mar(found.flagged, compromised),
-        "q_low": low,
-        "q_high": high,
-        "training_s": federation.training_seconds(honest),
-        "attack_s": detecting - attacking,
-        "detection_s": done - detecting,
+        **here.outcome(found.pre_aggregate),
+        **here.rates(found),
+        "training_s": here.training_s,
+        "attack_s": here.attack_s,
+        "detection_s": seconds,
     }
-    keys = ("rule", "seed", "round", "knowledge", "c", "beta", "noise")
-    table = pd.DataFrame(
-        {
-            **{key: run[key] for key in keys},
-            "client": np.arange(1, honest.k + 1),
-            "byzantine": compromised,
-            "statistic": found.statistic,
-            "score": found.scores,
-            "flagged": found.flagged,
-        }
-    )
-    seconds = time.perf_counter() - started
-    return Records(
-        table, pd.DataFrame([run]), provenance(chosen, federation.dataset, honest.d, seconds)
-    )
+    return here.records(here.clients(found, **here.key), [run])
 
 
 def first_parameters(
     *,
-    profile: str = "quick",
-    source: str = "glyphs",
-    seed: int = 1,
     number: int = 2,
     knowledge: str = "full",
-    c: int | None = None,
     epsilon: float = 1e-6,
-    store: Store | None = None,
+    **options: Any,
 ) -> Records:
     """First and second parameter of every model under the attack on Krum (Fig. 2).
 
     Parameters
     ----------
-    profile, source, seed, number, knowledge, c, store : as in `detection`
+    number, knowledge, options : as in `detection`
     epsilon : float
         Distance of the malicious models from each other.
 
@@ -132,39 +93,30 @@ def first_parameters(
         A row per point; `model` is "benign", "malicious", "previous global", "next global" (Krum
         without the attack) or "next global, attacked".
     """
-    started = time.perf_counter()
-    chosen = settings(profile, source, seed, c=c, epsilon=epsilon)
-    federation = Federation(chosen, dataset(chosen, store), "krum", store)
-    honest = next(federation.rounds([number]))
-    crafted = attack(chosen, "krum", honest, knowledge)
-    observed, compromised = crafted.observed, byzantine(chosen)
-    server = {"c": chosen.federation.c, "previous": honest.previous}
+    here = scene("krum", number=number, knowledge=knowledge, epsilon=epsilon, **options)
+    previous = here.honest.previous
+    c = own_setting("krum", c=here.settings.federation.c, beta=None)
     points = [
         ("malicious" if bad else "benign", w)
-        for bad, w in zip(compromised, observed.clients[:, :2], strict=True)
+        for bad, w in zip(here.byzantine, here.observed.clients[:, :2], strict=True)
     ]
     points += [
-        ("previous global", honest.previous),
-        ("next global", krum(honest.clients, **server)),
-        ("next global, attacked", krum(observed.clients, **server)),
+        ("previous global", previous),
+        ("next global", krum(here.honest.clients, previous=previous, **c)),
+        ("next global, attacked", krum(here.observed.clients, previous=previous, **c)),
     ]
-    table = pd.DataFrame(
-        [
-            {"seed": seed, "model": model, "first": float(w[0]), "second": float(w[1])}
-            for model, w in points
-        ]
-    )
+    seed = here.settings.seed
+    table = [
+        {"seed": seed, "model": model, "first": float(w[0]), "second": float(w[1])}
+        for model, w in points
+    ]
     run = {
-        "seed": seed,
-        "round": number,
+        **here.place,
         "knowledge": knowledge,
-        "c": chosen.federation.c,
+        **c,
         "epsilon": epsilon,
-        "succeeded": crafted.succeeded,
-        "lambda": crafted.detail["lambda"],
-        "training_s": federation.training_seconds(honest),
+        "succeeded": here.crafted.succeeded,
+        "lambda": here.crafted.detail["lambda"],
+        "training_s": here.training_s,
     }
-    seconds = time.perf_counter() - started
-    return Records(
-        table, pd.DataFrame([run]), provenance(chosen, federation.dataset, honest.d, seconds)
-    )
+    return here.records(pd.DataFrame(table), [run])

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pdrr import beyond
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, settings
 from pdrr.federation.store import Store
@@ -39,13 +40,18 @@ def cached(
     return Records.load(folder, "run")
 
 
-@cache
 def code_digest() -> str:
-    """SHA-256 of the code that the numbers depend on, as it was when first asked for.
+    """SHA-256 of the code that the numbers depend on.
 
-    Read once: an edit while a recording runs must not file results under code that did not make
-    them. Comments, docstrings and layout do not count.
+    The package's is read once: an edit while a recording runs must not file results under code
+    that did not make them. Comments, docstrings and layout do not count.
     """
+    own = [path.read_text("utf-8") for path in beyond.own_files()]
+    return sha256("\n".join([_package_digest(), *map(_statements, own)]).encode()).hexdigest()
+
+
+@cache
+def _package_digest() -> str:
     sources = [path.read_text("utf-8") for path in code_files()]
     return sha256("\n".join(map(_statements, sources)).encode()).hexdigest()
 

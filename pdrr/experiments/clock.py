@@ -12,28 +12,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pdrr.experiments import scene
-from pdrr.experiments.comparison import RULES
-from pdrr.experiments.provenance import provenance
+from pdrr.core.rules import DEFENDED
+from pdrr.experiments import schemes as entries
 from pdrr.experiments.records import Records
-from pdrr.experiments.schemes import detectors, timed
-from pdrr.federation.rounds import Federation
-from pdrr.federation.store import Store
+from pdrr.experiments.scene import NOBODY, scene
+from pdrr.experiments.server import Server, find
 from pdrr.federation.streams import DETECT, stream
 
-# time
+NUMBERS = (1_000, 10_000, 100_000)
 
 
-def timing(
-    *,
-    profile: str = "quick",
-    source: str = "glyphs",
-    seed: int = 1,
-    repeats: int = 3,
-    c: int | None = None,
-    beta: int | None = None,
-    store: Store | None = None,
-) -> Records:
+def timing(*, repeats: int = 3, **options: Any) -> Records:
     """Time one detection of each scheme under each attack, side by side (Table 3).
 
     Round 1, partial knowledge. Models lie in main memory, as mapped files that were read before:
@@ -42,9 +31,9 @@ def timing(
 
     Parameters
     ----------
-    profile, source, seed, c, beta, store : as in `compare`
     repeats : int >= 1
         Timed detections of each scheme.
+    options : as in `pdrr.experiments.scene.scene`
 
     Returns
     -------
@@ -52,64 +41,49 @@ def timing(
         A row per repeat: seconds. A run per scheme and rule: median, smallest and largest, the
         warm-up's seconds, and the set-up's (training before any round).
     """
-    if repeats < 1:
-        raise ValueError(f"timing needs repeats >= 1, got {repeats}")
-    started = time.perf_counter()
-    chosen = scene.settings(profile, source, seed, c=c, beta=beta)
+    _check("timing", repeats)
+    timed = [each for each in entries.chosen(entries.usual()) if each.flags != "votes"]
     rows: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
-    with tqdm(total=len(RULES) * 5 * (1 + repeats), unit="detection", disable=None) as bar:
-        for rule in RULES:
-            federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
-            honest = next(federation.rounds([1]))
-            observed = scene.attack(chosen, rule, honest, "partial").observed
-            detect, setup = detectors(federation, observed)
-            warm: dict[str, float] = {}
-            for turn, scheme in product(range(1 + repeats), detect):
-                bar.set_description(f"{rule}, {scheme}")
-                seconds = timed(scheme, "default", detect[scheme]).seconds
+    first = None
+    with tqdm(
+        total=len(DEFENDED) * len(timed) * (1 + repeats), unit="detection", disable=None
+    ) as bar:
+        for rule in DEFENDED:
+            here = scene(rule, **options)
+            first = first or here
+            server = Server(here.federation, here.observed)
+            found: dict[str, list[float]] = {each.name: [] for each in timed}
+            setup = {}
+            for _, scheme in product(range(1 + repeats), timed):
+                bar.set_description(f"{rule}, {scheme.name}")
+                server.forget()
+                verdict = find(server, scheme)
+                found[scheme.name].append(verdict.seconds)
+                setup[scheme.name] = verdict.setup
                 bar.update()
-                if turn == 0:
-                    warm[scheme] = seconds
-                    continue
-                key = {"scheme": scheme, "rule": rule, "seed": seed}
-                rows.append({**key, "repeat": turn, "seconds": seconds})
-            for scheme in detect:
-                mine = [r["seconds"] for r in rows if (r["scheme"], r["rule"]) == (scheme, rule)]
+            key = {name: here.key[name] for name in ("attack", "rule", "seed")}
+            for name, (warmup, *seconds) in found.items():
+                own = {"scheme": name, **key}
+                rows += _repeats(own, seconds)
                 runs.append(
                     {
-                        "scheme": scheme,
-                        "rule": rule,
-                        "seed": seed,
-                        "c": chosen.federation.c,
-                        "beta": chosen.defense.beta if rule == "trimmed_mean" else np.nan,
+                        **own,
+                        "c": here.key["c"],
+                        "beta": here.key["beta"],
                         "repeats": repeats,
-                        "median_s": float(np.median(mine)),
-                        "low_s": min(mine),
-                        "high_s": max(mine),
-                        "warmup_s": warm[scheme],
-                        "setup_s": setup.get(scheme, 0.0),
+                        **_summary(seconds),
+                        "warmup_s": warmup,
+                        "setup_s": setup[name],
                     }
                 )
-    seconds = time.perf_counter() - started
-    return Records(
-        pd.DataFrame(rows),
-        pd.DataFrame(runs),
-        provenance(chosen, federation.dataset, honest.d, seconds),
-    )
-
-
-NUMBERS = (1_000, 10_000, 100_000)
+    assert first is not None
+    rows.sort(key=lambda row: (DEFENDED.index(row["rule"]), row["repeat"]))  # as they took turns
+    return first.records(pd.DataFrame(rows), runs)
 
 
 def by_coordinates(
-    *,
-    profile: str = "quick",
-    source: str = "glyphs",
-    seed: int = 1,
-    numbers: Sequence[int] = NUMBERS,
-    repeats: int = 3,
-    store: Store | None = None,
+    *, numbers: Sequence[int] = NUMBERS, repeats: int = 3, **options: Any
 ) -> Records:
     """Time one detection of VAE and of DAGMM on more and more coordinates.
 
@@ -118,46 +92,58 @@ def by_coordinates(
 
     Parameters
     ----------
-    profile, source, seed, store : as in `evaluation.timing`
     numbers : sequence of int
         Numbers of coordinates; those above d are left out.
     repeats : int >= 1
         Timed detections of each.
+    options : as in `timing`
 
     Returns
     -------
     Records
         A row per repeat: seconds. A run per scheme and number: median, smallest and largest.
     """
-    if repeats < 1:
-        raise ValueError(f"by_coordinates needs repeats >= 1, got {repeats}")
-    started = time.perf_counter()
-    chosen = scene.settings(profile, source, seed)
-    from pdrr.baselines.dagmm import DAGMM  # Keras
-    from pdrr.baselines.vae import VAE  # Keras
+    _check("by_coordinates", repeats)
+    from pdrr.baselines import DAGMM, VAE  # Keras
 
-    federation = Federation(chosen, scene.dataset(chosen, store), "krum", store)
-    honest = next(federation.rounds([1]))
+    here = scene("krum", attack=NOBODY, **options)
+    honest, settings = here.honest, here.settings
     rows: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
-    kinds: dict[str, Any] = {"DAGMM": DAGMM, "VAE": partial(VAE, samples=chosen.baselines.samples)}
+    samples = settings.baselines.samples
+    kinds: dict[str, Any] = {"DAGMM": DAGMM, "VAE": partial(VAE, samples=samples)}
     todo = list(product(kinds, (number for number in numbers if number <= honest.d)))
     with tqdm(todo, unit="detector", disable=None) as bar:
-        for scheme, number in bar:
-            bar.set_description(f"{scheme}, {number:,} coordinates")
-            rng = stream(seed, DETECT, 0, number)
-            options: Any = {"c": chosen.federation.c, "coordinates": number, "epochs": 1}
-            detector = kinds[scheme](honest.clients, rng=rng, **options)
-            detect = partial(detector.detect, honest)
-            detect()
-            seconds = [timed(scheme, "default", detect).seconds for _ in range(repeats)]
-            key = {"scheme": scheme, "coordinates": number, "seed": seed}
-            rows += [{**key, "repeat": i + 1, "seconds": each} for i, each in enumerate(seconds)]
-            found = {
-                "median_s": float(np.median(seconds)),
-                "low_s": min(seconds),
-                "high_s": max(seconds),
-            }
-            runs.append({**key, "repeats": repeats, **found})
-    origin = provenance(chosen, federation.dataset, honest.d, time.perf_counter() - started)
-    return Records(pd.DataFrame(rows), pd.DataFrame(runs), origin)
+        for name, number in bar:
+            bar.set_description(f"{name}, {number:,} coordinates")
+            rng = stream(settings.seed, DETECT, 0, number)
+            more: Any = {"c": settings.federation.c, "coordinates": number, "epochs": 1}
+            detector = kinds[name](honest.clients, rng=rng, **more)
+            detector.detect(honest)
+            seconds = []
+            for _ in range(repeats):
+                started = time.perf_counter()
+                detector.detect(honest)
+                seconds.append(time.perf_counter() - started)
+            key = {"scheme": name, "coordinates": number, **here.place}
+            del key["round"]
+            rows += _repeats(key, seconds)
+            runs.append({**key, "repeats": repeats, **_summary(seconds)})
+    return here.records(pd.DataFrame(rows), runs)
+
+
+def _check(who: str, repeats: int) -> None:
+    if repeats < 1:
+        raise ValueError(f"{who} needs repeats >= 1, got {repeats}")
+
+
+def _repeats(key: dict[str, Any], seconds: Sequence[float]) -> list[dict[str, Any]]:
+    return [{**key, "repeat": i, "seconds": each} for i, each in enumerate(seconds, 1)]
+
+
+def _summary(seconds: Sequence[float]) -> dict[str, float]:
+    return {
+        "median_s": float(np.median(seconds)),
+        "low_s": min(seconds),
+        "high_s": max(seconds),
+    }

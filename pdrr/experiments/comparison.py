@@ -5,9 +5,7 @@ Everything is made for one round and cached, so that a killed evaluation goes on
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -15,17 +13,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pdrr.experiments import cache, scene
-from pdrr.experiments.provenance import provenance
+from pdrr.experiments import schemes as entries
+from pdrr.experiments.cache import cached
 from pdrr.experiments.records import Records
-from pdrr.experiments.schemes import READINGS, SCHEMES, Found, rejections, spectral, timed
-from pdrr.federation.rounds import Federation
+from pdrr.experiments.scene import NOBODY, Scene, defense, scene, settings
+from pdrr.experiments.server import Found, Server, find
 from pdrr.federation.store import Store
-from pdrr.federation.streams import byzantine
-from pdrr.metrics import far, mar, q_range
-
-RULES = ("krum", "trimmed_mean", "median")
-RULE_KEYS = ("rule", "seed", "round", "knowledge", "c", "beta", "noise")
 
 
 def rounds(
@@ -54,7 +47,7 @@ def rounds(
         Those of `one_round`, one after the other.
     """
     if numbers is None:
-        numbers = scene.settings(profile, source, seed).evaluation.rounds
+        numbers = settings(profile, source, seed).evaluation.rounds
     which = {"profile": profile, "source": source, "seed": seed, **options}
     parts = []
     with tqdm(list(product(numbers, knowledge)), unit="round", desc=rule, disable=None) as bar:
@@ -83,116 +76,71 @@ def one_round(rule: str, *, store: Store | None = None, **options: Any) -> Recor
         scheme and reading: FAR, MAR, q range, accuracies, seconds.
     """
     given = {"profile": "quick", "source": "glyphs", "seed": 1, **options}
-    return cache.cached(compare, {"rule": rule, **given}, store)
+    return cached(compare, {"rule": rule, **given}, store)
 
 
 def compare(
     *,
     rule: str,
-    profile: str,
-    source: str,
-    seed: int,
-    number: int = 1,
-    knowledge: str = "partial",
-    c: int | None = None,
-    beta: int | None = None,
-    noise: str | None = None,
-    schemes: Sequence[str] = SCHEMES,
+    schemes: Sequence[str] | None = None,
     readings: Sequence[str] = (),
     store: Store | None = None,
+    **options: Any,
 ) -> Records:
     """What `one_round` caches.
 
     Parameters
     ----------
-    rule, profile, source, seed, number, knowledge, c, beta, noise : as in `experiments.detection`
-    schemes : sequence of SCHEMES
-    readings : sequence of READINGS
+    rule, store, options : as in `pdrr.experiments.scene.scene`
+    schemes : sequence of str, optional
+        Names of schemes; by default the paper's, Union, and those in the reader's own folder.
+    readings : sequence of str
         Other readings of the paper, beside the default: "mean" (ERR and LFR leave out of the mean,
         whatever the rule), "alone" (they try each model alone), "high" (VAE flags what it
         reconstructs with HIGH probability, as the paper prints), "output layer" (VAE and DAGMM look
         at the last layer's weights), "from w_p" (their snapshots start from the round's global
         model).
-    store : Store, optional
     """
-    started = time.perf_counter()
-    for what, given, known in (("schemes", schemes, SCHEMES), ("readings", readings, READINGS)):
-        if not set(given) <= set(known):
-            raise ValueError(f"{what} need to be of {', '.join(known)}, got {', '.join(given)}")
-    chosen = scene.settings(profile, source, seed, c=c, beta=beta, noise=noise)
-    federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
-    honest = next(federation.rounds([number]))
-    attacking = time.perf_counter()
-    crafted = scene.attack(chosen, rule, honest, knowledge)
-    attacked = time.perf_counter() - attacking
-    observed, compromised = crafted.observed, byzantine(chosen)
-
-    defense = scene.defense(chosen, rule)
-    pdrr = timed("PDRR", "default", partial(defense.detect, observed))
-    defended, _ = defense.reaggregate(observed, pdrr.detection)
+    named = entries.usual() if schemes is None else schemes
+    chosen = entries.chosen(named, readings)
+    here = scene(rule, store=store, **options)
+    server = Server(here.federation, here.observed)
+    ours = find(server, entries.known()[entries.OURS])
+    defended, _ = defense(here.settings, rule).reaggregate(here.observed, ours.detection)
     found = [
-        *spectral(federation, observed, schemes, readings),
-        *rejections(federation, observed, schemes, readings),
-        *([pdrr] if "PDRR" in schemes else []),
+        ours if scheme is ours.scheme else find(server, scheme, reading)
+        for scheme in chosen
+        for reading in ("default", *scheme.readings)
+        if reading in ("default", *readings)
     ]
-    accuracy = _accuracy(federation, honest.previous, pdrr.detection.pre_aggregate, defended)
+    undefended = ours.detection.pre_aggregate
+    accuracy = here.accuracies(here.honest.previous, undefended, defended)
     of_round = {
-        "rule": rule,
-        "seed": seed,
-        "round": number,
-        "knowledge": knowledge,
-        "c": chosen.federation.c,
-        "beta": chosen.defense.beta if rule == "trimmed_mean" else np.nan,
-        "noise": chosen.attack.noise if rule == "krum" else "",
-        "succeeded": crafted.succeeded,
-        "lambda": crafted.detail.get("lambda", np.nan),
-        "selected": scene.selected(observed, pdrr.detection.pre_aggregate, compromised),
+        **here.key,
+        **here.outcome(undefended),
         "accuracy": accuracy[0],
         "accuracy_attacked": accuracy[1],
         "accuracy_defended": accuracy[2],
-        "attack_s": attacked,
-        "training_s": federation.training_seconds(honest),
+        "attack_s": here.attack_s,
+        "training_s": here.training_s,
     }
-    table = [_clients(each, of_round, compromised) for each in found]
-    runs = [_run(each, of_round, compromised, defense.q) for each in found]
-    seconds = time.perf_counter() - started
-    return Records(
-        pd.concat(table, ignore_index=True),
-        pd.DataFrame(runs),
-        provenance(chosen, federation.dataset, honest.d, seconds),
-    )
+    parts = [
+        here.clients(each.detection, scheme=each.scheme.name, reading=each.reading, **here.key)
+        for each in found
+    ]
+    runs = [_run(here, each, of_round) for each in found]
+    return here.records(pd.concat(parts, ignore_index=True), runs)
 
 
-def _clients(found: Found, of_round: dict[str, Any], compromised: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "scheme": found.scheme,
-            "reading": found.reading,
-            **{key: of_round[key] for key in RULE_KEYS},
-            "client": np.arange(1, len(compromised) + 1),
-            "byzantine": compromised,
-            "statistic": found.detection.statistic,
-            "score": found.detection.scores,
-            "flagged": found.detection.flagged,
-        }
-    )
-
-
-def _run(
-    found: Found, of_round: dict[str, Any], compromised: np.ndarray, q: float
-) -> dict[str, Any]:
-    ours = found.scheme == "PDRR"
-    separate = q_range(found.detection.scores, compromised) if ours else None
-    low, high = separate or (np.nan, np.nan)
+def _run(here: Scene, found: Found, of_round: dict[str, Any]) -> dict[str, Any]:
+    threshold = found.scheme.flags == "threshold"
+    ours = found.scheme.name == entries.OURS
     return {
-        "scheme": found.scheme,
+        "scheme": found.scheme.name,
         "reading": found.reading,
         **of_round,
-        "q": q if ours else np.nan,
-        "far": far(found.detection.flagged, compromised),
-        "mar": mar(found.detection.flagged, compromised),
-        "q_low": low,
-        "q_high": high,
+        "q": here.settings.defense.q[here.federation.rule] if ours else np.nan,
+        **here.rates(found.detection, threshold=threshold),
         "setup_s": found.setup,
         "detection_s": found.seconds,
     }
@@ -201,20 +149,12 @@ def _run(
 # without an attack
 
 
-def unattacked(
-    *,
-    rule: str,
-    profile: str = "quick",
-    source: str = "glyphs",
-    seed: int = 1,
-    number: int = 1,
-    store: Store | None = None,
-) -> Records:
+def unattacked(*, rule: str, store: Store | None = None, **options: Any) -> Records:
     """Whom PDRR flags in a round that nobody attacked, and what that costs.
 
     Parameters
     ----------
-    rule, profile, source, seed, number, store : as in `compare`
+    rule, store, options : as in `pdrr.experiments.scene.scene`
 
     Returns
     -------
@@ -222,38 +162,17 @@ def unattacked(
         A row per client: statistic, score, flagged. One run: FAR, and the accuracy of w_p, of the
         rule's aggregate of all models, and of PDRR's re-aggregate.
     """
-    started = time.perf_counter()
-    chosen = scene.settings(profile, source, seed)
-    federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
-    honest = next(federation.rounds([number]))
-    defense = scene.defense(chosen, rule)
-    detection = defense.detect(honest)
-    defended, _ = defense.reaggregate(honest, detection)
-    accuracy = _accuracy(federation, honest.previous, detection.pre_aggregate, defended)
-    of_round = {"rule": rule, "seed": seed, "round": number}
-    nobody = np.zeros(honest.k, dtype=bool)
+    here = scene(rule, attack=NOBODY, store=store, **options)
+    detector = defense(here.settings, rule)
+    detection = detector.detect(here.honest)
+    defended, _ = detector.reaggregate(here.honest, detection)
+    accuracy = here.accuracies(here.honest.previous, detection.pre_aggregate, defended)
     run = {
-        **of_round,
-        "q": defense.q,
-        "far": far(detection.flagged, nobody),
+        **here.place,
+        "q": detector.q,
+        "far": here.rates(detection)["far"],
         "accuracy": accuracy[0],
         "accuracy_rule": accuracy[1],
         "accuracy_defended": accuracy[2],
     }
-    table = {
-        **of_round,
-        "client": np.arange(1, honest.k + 1),
-        "byzantine": nobody,
-        "statistic": detection.statistic,
-        "score": detection.scores,
-        "flagged": detection.flagged,
-    }
-    seconds = time.perf_counter() - started
-    origin = provenance(chosen, federation.dataset, honest.d, seconds)
-    return Records(pd.DataFrame(table), pd.DataFrame([run]), origin)
-
-
-def _accuracy(federation: Federation, *models: Any) -> list[float]:
-    """Of each model [d], on the evaluation half of the test images."""
-    x, y = federation.dataset.evaluation()
-    return [1 - federation.trainer.error(np.asarray(model), x, y) for model in models]
+    return here.records(here.clients(detection, **here.place), [run])

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pdrr import config
 from pdrr.experiments import alone, cache, clock, comparison
 from pdrr.experiments.records import Records
+from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
 
 Job = tuple[Callable[..., Records], dict[str, Any]]
@@ -97,7 +98,7 @@ def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
                 options = {"rule": rule, "number": number, "knowledge": knowledge, **own}
                 main = own == settings[0]
                 if "noise" in own or (knowledge == "full" and not (first and main)):
-                    options["schemes"] = ("PDRR",)
+                    options["schemes"] = (OURS,)
                 elif paper and first and main and knowledge == "partial":
                     options["readings"] = tried.get(number, often)
                 if first or "noise" not in own:

@@ -106,7 +106,7 @@ def recorded(stem: str, profile: str = "paper") -> Records:
 
 
 KEYS = (
-    *("scheme", "reading", "rule", "seed", "round", "knowledge", "c", "beta", "noise"),
+    *("scheme", "reading", "attack", "rule", "seed", "round", "knowledge", "c", "beta", "noise"),
     "coordinates",
 )
 

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from pdrr import config
 from pdrr.experiments import recordings, scene
 from pdrr.experiments.records import KEYS, Records, each_run
+from pdrr.experiments.schemes import OURS, known
 from pdrr.federation.store import Store
 from pdrr.metrics import far, mar, q_range
 
@@ -33,15 +34,15 @@ class Tolerance:
     column: str
     absolute: float = 0.0
     relative: float = 0.0
-    schemes: str = "all"  # "PDRR", "VAE", "others"
+    schemes: str = "all"  # those that flag from a "threshold" on, "VAE", or the "others"
 
 
 # Another processor rounds differently, and training carries that on.
 TOLERANCES = (
-    Tolerance("table", "score", absolute=0.02, schemes="PDRR"),
-    Tolerance("table", "flagged", schemes="PDRR"),
-    Tolerance("runs", "far", schemes="PDRR"),
-    Tolerance("runs", "mar", schemes="PDRR"),
+    Tolerance("table", "score", absolute=0.02, schemes="threshold"),
+    Tolerance("table", "flagged", schemes="threshold"),
+    Tolerance("runs", "far", schemes="threshold"),
+    Tolerance("runs", "mar", schemes="threshold"),
     # ranks among the c largest change with the last digits of a score
     Tolerance("runs", "far", absolute=0.15, schemes="others"),
     Tolerance("runs", "mar", absolute=0.15, schemes="others"),
@@ -117,12 +118,13 @@ def _of_run(label: str, rows: pd.DataFrame, run: pd.Series) -> Iterator[str]:
         if attacked := byzantine.any():
             found["mar"] = mar(flagged, byzantine)
         scores = rows["score"].to_numpy(float)
-        if run.get("scheme", "PDRR") == "PDRR":
+        flags = known()[run.get("scheme", OURS)].flags
+        if flags == "threshold":
             if attacked:
                 low, high = q_range(scores, byzantine) or (np.nan, np.nan)
                 found |= {"q_low": low, "q_high": high}
             wrong = (flagged != (scores >= run["q"])) & (np.abs(scores - run["q"]) > DIGITS)
-        elif run["scheme"] == "Union":
+        elif flags == "votes":
             wrong = flagged != (scores >= 1)
         else:  # the c largest, whoever wins a tie
             edge = np.sort(scores)[-int(run["c"])]
@@ -221,13 +223,16 @@ def differences(recorded: Records, new: Records) -> Iterator[str]:
 
 
 def _rows(frame: pd.DataFrame, schemes: str) -> np.ndarray:
-    everything = np.ones(len(frame), bool)
+    """bool: the rows of the schemes that a tolerance speaks of."""
     if schemes == "all":
-        return everything
-    scheme = frame["scheme"] if "scheme" in frame else pd.Series("PDRR", frame.index)
-    if schemes == "others":
-        return ~scheme.isin(["PDRR", "VAE"]).to_numpy()
-    return (scheme == schemes).to_numpy()
+        return np.ones(len(frame), bool)
+    names = frame["scheme"] if "scheme" in frame else pd.Series(OURS, frame.index)
+    kinds = {
+        name: name if name == "VAE" else flags if flags == "threshold" else "others"
+        for name in names.unique()
+        for flags in (known()[name].flags,)
+    }
+    return (names.map(kinds) == schemes).to_numpy()
 
 
 def _same(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

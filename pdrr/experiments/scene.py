@@ -1,26 +1,53 @@
-"""From settings to an attacked round: data, federation, honest round, attack, defence."""
+"""One attacked round and everything behind it: settings, data, federation, attack, clock.
+
+Every experiment begins with a `scene` and ends with its `records`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from pdrr import config, data
-from pdrr.attacks import ATTACKS
+from pdrr import beyond, config, data
+from pdrr.attacks import KNOWLEDGE, krum_attack, median_attack, trimmed_mean_attack
 from pdrr.config import Settings
 from pdrr.core.files import atomic
+from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset, glyphs
 from pdrr.data.npz import read_npz
 from pdrr.defenses import PDRR
+from pdrr.experiments.provenance import provenance
+from pdrr.experiments.records import Records
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.federation.streams import ATTACK, byzantine, stream
-from pdrr.types import Crafted, Round
+from pdrr.methods import Attack
+from pdrr.metrics import far, mar, q_range
+from pdrr.types import Crafted, Detection, Round
+
+FANG = "Fang et al., USENIX Security 2020; Lu et al. 2022, section 3"
+IN_THE_PAPER = (  # each has the name of the rule that it is made against
+    Attack("krum", "attack on Krum", krum_attack, FANG, ("epsilon", "noise"), paper=True),
+    Attack(
+        "trimmed_mean",
+        "attack on the trimmed mean",
+        trimmed_mean_attack,
+        FANG,
+        ("beta", "b"),
+        paper=True,
+    ),
+    Attack("median", "attack on the median", median_attack, FANG, ("b",), paper=True),
+)
+NOBODY = "none"
+"""The name of no attack at all."""
 
 GLYPH_SEED = 0  # the embedded writers are one data set: other seeds re-run the federation on it
 
@@ -80,41 +107,212 @@ def _dataset(wanted: config.Data, root: Path) -> FederatedDataset:
     return replace(read_npz(path), name=glyphs.NAME, synthetic=True)
 
 
-def honest_round(settings: Settings, rule: str, number: int, store: Store | None = None) -> Round:
-    """The round as all k devices train it honestly, from the cache or run now."""
-    return next(Federation(settings, dataset(settings, store), rule, store).rounds([number]))
+# attack and defence as the settings have them
 
 
-def attack(settings: Settings, rule: str, honest: Round, knowledge: str) -> Crafted:
-    """The round under the attack made for `rule`."""
-    chosen = settings.attack
-    own: dict[str, dict[str, Any]] = {
-        "krum": {"epsilon": chosen.epsilon, "noise": chosen.noise},
-        "trimmed_mean": {"beta": settings.defense.beta, "b": chosen.b},
-        "median": {"b": chosen.b},
+def attacks() -> dict[str, Attack]:
+    """Every attack by its name: the paper's, then the others."""
+    return {attack.name: attack for attack in IN_THE_PAPER} | beyond.attacks()
+
+
+def attacked(settings: Settings, attack: str, rule: str, honest: Round, knowledge: str) -> Crafted:
+    """The round under an attack, if the server aggregates with `rule`."""
+    if attack == NOBODY:
+        return Crafted(observed=honest, succeeded=False)
+    entry = attacks()[attack]
+    available = {
+        "epsilon": settings.attack.epsilon,
+        "noise": settings.attack.noise,
+        "b": settings.attack.b,
+        "beta": settings.defense.beta,
+        "c": settings.federation.c,
+        "rule": rule,
     }
-    if rule not in own:
-        raise ValueError(f"attack needs a rule of {', '.join(own)}, got {rule!r}")
+    own: dict[str, Any] = {name: available[name] for name in entry.takes}
     rng = stream(settings.seed, ATTACK, honest.number)
-    return ATTACKS[rule](honest, byzantine(settings), knowledge=knowledge, rng=rng, **own[rule])
+    return entry.function(honest, byzantine(settings), knowledge=knowledge, rng=rng, **own)
 
 
 def defense(
     settings: Settings, rule: str, q: float | None = None, zero_change: bool = False
 ) -> PDRR:
     """PDRR for `rule` as the settings have it, with another q if one is given."""
-    return PDRR(
-        rule,
-        q=settings.defense.q[rule] if q is None else q,
-        c=settings.federation.c if rule == "krum" else None,
-        beta=settings.defense.beta if rule == "trimmed_mean" else None,
-        zero_change=zero_change,
-    )
+    own = own_setting(rule, c=settings.federation.c, beta=settings.defense.beta)
+    q = settings.defense.q[rule] if q is None else q
+    return PDRR(rule, q=q, zero_change=zero_change, **own)
 
 
-def selected(observed: Round, pre_aggregate: np.ndarray, compromised: np.ndarray) -> str:
-    """Whose model the rule selected: "malicious", "benign", or "" for a rule that averages."""
-    for model, bad in zip(observed.clients, compromised, strict=True):
-        if np.array_equal(model, pre_aggregate):
-            return "malicious" if bad else "benign"
-    return ""
+# the scene
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One round as the server receives it.
+
+    Attributes
+    ----------
+    settings : Settings
+    federation : Federation
+        Trained the round; has the rule and the data set.
+    attack : str
+        Name of the attack, or `NOBODY`.
+    knowledge : {"full", "partial"}
+    honest : Round
+        All k models as trained.
+    crafted : Crafted
+        The round under attack.
+    attack_s : float
+        Seconds that the attack took.
+    started : float
+        When all of this began, by `time.perf_counter`.
+    """
+
+    settings: Settings
+    federation: Federation
+    attack: str
+    knowledge: str
+    honest: Round
+    crafted: Crafted
+    attack_s: float
+    started: float
+
+    @property
+    def observed(self) -> Round:
+        """What the server receives."""
+        return self.crafted.observed
+
+    @property
+    def byzantine(self) -> np.ndarray:
+        """bool [k]: who is compromised; nobody without an attack."""
+        return byzantine(self.settings) & (self.attack != NOBODY)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Attack, rule, seed and round."""
+        return {
+            "attack": self.attack,
+            "rule": self.federation.rule,
+            "seed": self.settings.seed,
+            "round": self.honest.number,
+        }
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What tells this scene from others, in the words of the records' columns."""
+        rule, settings = self.federation.rule, self.settings
+        own = own_setting(rule, c=0, beta=settings.defense.beta)
+        entry = attacks().get(self.attack)
+        return {
+            **self.place,
+            "knowledge": self.knowledge,
+            "c": settings.federation.c,
+            "beta": own.get("beta", np.nan),
+            "noise": settings.attack.noise if entry and "noise" in entry.takes else "",
+        }
+
+    def outcome(self, pre_aggregate: np.ndarray) -> dict[str, Any]:
+        """What came of the attack; `selected`: whose model the rule took over, if it did."""
+        chosen = ""
+        for model, bad in zip(self.observed.clients, self.byzantine, strict=True):
+            if np.array_equal(model, pre_aggregate):
+                chosen = "malicious" if bad else "benign"
+                break
+        return {
+            "succeeded": self.crafted.succeeded,
+            "lambda": self.crafted.detail.get("lambda", np.nan),
+            "selected": chosen,
+        }
+
+    @property
+    def training_s(self) -> float:
+        """Seconds of the round's local training, when it was run."""
+        return self.federation.training_seconds(self.honest)
+
+    def clients(self, detection: Detection, **key: Any) -> pd.DataFrame:
+        """A row for each client: the key, who it is, and what the detection says of it."""
+        columns = {
+            "client": np.arange(1, self.honest.k + 1),
+            "byzantine": self.byzantine,
+            "statistic": detection.statistic,
+            "score": detection.scores,
+            "flagged": detection.flagged,
+        }
+        return pd.DataFrame({**key, **columns})
+
+    def rates(self, detection: Detection, *, threshold: bool = True) -> dict[str, float]:
+        """FAR and MAR, and the suitable q of a scheme with a threshold; NaN where there is none."""
+        asked = threshold and self.byzantine.any()
+        separate = q_range(detection.scores, self.byzantine) if asked else None
+        low, high = separate or (np.nan, np.nan)
+        return {
+            "far": far(detection.flagged, self.byzantine),
+            "mar": mar(detection.flagged, self.byzantine),
+            "q_low": low,
+            "q_high": high,
+        }
+
+    def accuracies(self, *models: Any) -> list[float]:
+        """Of each model [d], on the evaluation half of the test images."""
+        x, y = self.federation.dataset.evaluation()
+        trainer = self.federation.trainer
+        return [1 - trainer.error(np.asarray(model), x, y) for model in models]
+
+    def records(self, table: pd.DataFrame, runs: Sequence[dict[str, Any]]) -> Records:
+        """Results with their origin, and the seconds since the scene began."""
+        seconds = time.perf_counter() - self.started
+        data = self.federation.dataset
+        origin = provenance(self.settings, data, self.honest.d, seconds)
+        return Records(table, pd.DataFrame(runs), origin)
+
+
+def scene(
+    rule: str,
+    *,
+    attack: str | None = None,
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    number: int = 1,
+    knowledge: str = "partial",
+    c: int | None = None,
+    beta: int | None = None,
+    epsilon: float | None = None,
+    noise: str | None = None,
+    store: Store | None = None,
+) -> Scene:
+    """Train a round, or take it from the cache, and attack it.
+
+    Parameters
+    ----------
+    rule : {"mean", "krum", "trimmed_mean", "median"}
+        How the server aggregates.
+    attack : str, optional
+        Name of an attack, or "none"; the one made against the rule by default.
+    profile, source, seed : str, str, int
+        What to run: see `pdrr.config`; `source` is "glyphs", an .npz file or a LEAF folder.
+    number : int
+        Communication round.
+    knowledge : {"full", "partial"}
+    c, beta, epsilon, noise : optional
+        In place of the profile's.
+    store : Store, optional
+        Cache of trained rounds.
+
+    Raises
+    ------
+    ValueError
+        For an unknown attack or knowledge, before anything is trained.
+    """
+    started = time.perf_counter()
+    attack = rule if attack is None else attack
+    if attack != NOBODY and attack not in attacks():
+        raise ValueError(f"attack needs to be of {', '.join((NOBODY, *attacks()))}, got {attack!r}")
+    if knowledge not in KNOWLEDGE:
+        raise ValueError(f"knowledge needs to be of {', '.join(KNOWLEDGE)}, got {knowledge!r}")
+    chosen = settings(profile, source, seed, c=c, beta=beta, epsilon=epsilon, noise=noise)
+    federation = Federation(chosen, dataset(chosen, store), rule, store)
+    honest = next(federation.rounds([number]))
+    attacking = time.perf_counter()
+    crafted = attacked(chosen, attack, rule, honest, knowledge)
+    seconds = time.perf_counter() - attacking
+    return Scene(chosen, federation, attack, knowledge, honest, crafted, seconds, started)

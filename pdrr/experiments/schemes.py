@@ -1,222 +1,178 @@
-"""The five schemes set up for one federation, as section 5.1 has them, and what each finds."""
+"""The detection schemes, an entry each: PDRR, those that the paper compares, and the rivals."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from pdrr.config import Settings
-from pdrr.core.files import atomic, digest
-from pdrr.data.dataset import CLASSES
+from pdrr import beyond
+from pdrr.baselines import err_and_lfr, flag_largest, union
+from pdrr.core.rules import own_setting
 from pdrr.experiments import scene
-from pdrr.federation.rounds import Federation
-from pdrr.federation.streams import DETECT, stream
+from pdrr.experiments.server import Server
+from pdrr.experiments.spectral import Trained, trained
+from pdrr.methods import Make, Scheme
 from pdrr.types import Detection, Round
 
-if TYPE_CHECKING:
-    from pdrr.baselines.dagmm import DAGMM
-    from pdrr.baselines.vae import VAE
-
-
-SCHEMES = ("DAGMM", "VAE", "ERR", "LFR", "Union", "PDRR")
-READINGS = ("mean", "alone", "high", "output layer", "from w_p")
-LEAVE_OUT = {"default": "rule", "mean": "mean", "alone": "others"}
+FANG = "Fang et al., USENIX Security 2020"
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """What one scheme says of a round, and how long it took."""
+class Rejected:
+    """ERR, LFR or their union: all three need the same trials of aggregates.
 
-    scheme: str
-    reading: str
-    detection: Detection
-    seconds: float
-    setup: float = 0.0  # training before any round, seconds
-
-
-def timed(scheme: str, reading: str, detect: Callable[[], Detection], setup: float = 0.0) -> Found:
-    """What `detect` finds, with the seconds that it takes."""
-    started = time.perf_counter()
-    detection = detect()
-    return Found(scheme, reading, detection, time.perf_counter() - started, setup)
-
-
-# ERR and LFR
-
-
-def rejections(
-    federation: Federation, observed: Round, schemes: Sequence[str], readings: Sequence[str]
-) -> list[Found]:
-    """ERR, LFR and Union; each is charged the trials of aggregates that all of them need."""
-    if not {"ERR", "LFR", "Union"} & set(schemes):
-        return []
-    from pdrr.baselines.rejection import err_and_lfr, union
-
-    found = []
-    for reading, leave_out in LEAVE_OUT.items():
-        if reading != "default" and reading not in readings:
-            continue
-        settings = _rejection_settings(federation, observed.number)
-        started = time.perf_counter()
-        err, lfr = err_and_lfr(observed, leave_out=leave_out, **settings)
-        seconds = time.perf_counter() - started
-        votes = err.flagged.astype(float) + lfr.flagged
-        either = Detection(votes, votes, union(err, lfr), err.pre_aggregate)
-        for scheme, detection in (("ERR", err), ("LFR", lfr), ("Union", either)):
-            if scheme in schemes:
-                found.append(Found(scheme, reading, detection, seconds))
-    return found
-
-
-def _rejection_settings(federation: Federation, number: int) -> dict[str, Any]:
-    settings, rule = federation.settings, federation.rule
-    return {
-        "rule": rule,
-        "network": federation.trainer,
-        "auxiliary": federation.dataset.auxiliary(),
-        "c": settings.federation.c,
-        "beta": settings.defense.beta if rule == "trimmed_mean" else None,
-        "rng": stream(settings.seed, DETECT, number),
-    }
-
-
-# VAE and DAGMM
-
-
-def spectral(
-    federation: Federation, observed: Round, schemes: Sequence[str], readings: Sequence[str]
-) -> list[Found]:
-    """VAE and DAGMM, trained when first needed."""
-    found = []
-    for scheme in (scheme for scheme in ("DAGMM", "VAE") if scheme in schemes):
-        for reading in ("default", "output layer", "from w_p"):
-            if reading != "default" and reading not in readings:
-                continue
-            detector, setup = _detector(federation, scheme, reading, observed)
-            detector.rng = stream(federation.settings.seed, DETECT, observed.number)
-            found.append(timed(scheme, reading, partial(detector.detect, observed), setup))
-            if scheme == "VAE" and reading == "default" and "high" in readings:
-                found.append(_upside_down(found[-1], federation.settings, observed.number))
-    return found
-
-
-def _upside_down(found: Found, settings: Settings, number: int) -> Found:
-    """The same scores, but the smallest are flagged."""
-    from pdrr.baselines.flagging import flag_largest
-
-    scores = -np.asarray(found.detection.scores)
-    flagged = flag_largest(scores, settings.federation.c, stream(settings.seed, DETECT, number))
-    detection = Detection(scores, scores, flagged, found.detection.pre_aggregate)
-    return Found(found.scheme, "high", detection, found.seconds, found.setup)
-
-
-def _detector(
-    federation: Federation, scheme: str, reading: str, observed: Round
-) -> tuple[VAE | DAGMM, float]:
-    """The trained detector, and the seconds it took to make."""
-    settings = federation.settings
-    taken, seconds = _snapshots(federation, observed if reading == "from w_p" else None)
-    coordinates: int | tuple[int, int] = settings.baselines.coordinates
-    if reading == "output layer":
-        coordinates = (observed.d - len(CLASSES) * (settings.model.units + 1), observed.d)
-    detector, fitting = _fitted(
-        scheme,
-        taken,
-        coordinates,
-        settings.baselines.coordinates,
-        settings.baselines.epochs,
-        settings.baselines.samples,
-        settings.federation.c,
-        settings.seed,
-    )
-    return detector, seconds + fitting
-
-
-def _snapshots(federation: Federation, observed: Round | None) -> tuple[Path, float]:
-    """The file [snapshots, d] of models trained on the auxiliary images, and the seconds it took.
-
-    Training starts from the initial model, or from the global model of `observed`.
+    `leave_out` is that of `pdrr.baselines.Rejection`.
     """
-    from pdrr.baselines.surrogate import snapshots
 
-    settings, store = federation.settings, federation.store
-    count, start = settings.baselines.snapshots, None if observed is None else observed.previous
-    key = {
-        **federation.training_key,
-        "count": count,
-        "start": None if start is None else digest(start),
-    }
-    path = store.folder("snapshots", key) / "models.npy"
-    timing = path.with_name("seconds.json")
-    if not path.exists():
-        started = time.perf_counter()
-        taken = snapshots(
-            federation.trainer,
-            federation.dataset.auxiliary(),
-            count=count,
-            rng=stream(settings.seed, DETECT, 0, 0),
-            start=start,
+    server: Server
+    name: str
+    leave_out: str
+
+    def detect(self, observed: Round) -> Detection:
+        """As the scheme of that name does."""
+        err, lfr = self.server.once(f"trials, {self.leave_out}", partial(self._try, observed))
+        if self.name == "Union":
+            votes = err.flagged.astype(float) + lfr.flagged
+            return Detection(
+                statistic=votes,
+                scores=votes,
+                flagged=union(err, lfr),
+                pre_aggregate=err.pre_aggregate,
+            )
+        return err if self.name == "ERR" else lfr
+
+    def _try(self, observed: Round) -> tuple[Detection, Detection]:
+        server = self.server
+        own = own_setting(server.rule, c=server.c, beta=server.beta)
+        return err_and_lfr(
+            observed,
+            server.rule,
+            network=server.network,
+            auxiliary=server.auxiliary(),
+            c=server.c,
+            rng=server.rng(),
+            leave_out=self.leave_out,
+            beta=own.get("beta"),
         )
-        with atomic(timing) as file:
-            file.write_text(json.dumps(time.perf_counter() - started))
-        store.save(path, taken)
-    return path, float(json.loads(timing.read_text()))
 
 
-@lru_cache(maxsize=8)
-def _fitted(
-    scheme: str,
-    snapshots: Path,
-    among: int | tuple[int, int],
-    coordinates: int,
-    epochs: int,
-    samples: int,
-    c: int,
-    seed: int,
-) -> tuple[VAE | DAGMM, float]:
-    """VAE or DAGMM trained on a file of snapshots; `among` limits the coordinates to a range."""
-    from pdrr.baselines.dagmm import DAGMM
-    from pdrr.baselines.vae import VAE
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A trained detector whose verdict of the round another reading needs as well."""
 
-    started = time.perf_counter()
-    rng = stream(seed, DETECT, 0, 1 + SCHEMES.index(scheme))
-    looked_at: int | np.ndarray = coordinates
-    if isinstance(among, tuple):
-        every = np.arange(*among)
-        looked_at = rng.choice(every, min(len(every), coordinates), replace=False)
-    models = np.load(snapshots, mmap_mode="r")
-    detector: VAE | DAGMM
-    if scheme == "VAE":
-        detector = VAE(models, c=c, rng=rng, coordinates=looked_at, epochs=epochs, samples=samples)
-    else:
-        detector = DAGMM(models, c=c, rng=rng, coordinates=looked_at, epochs=epochs)
-    return detector, time.perf_counter() - started
+    server: Server
+    trained: Trained
+    upside_down: bool = False
+
+    @property
+    def setup_s(self) -> float:
+        """Seconds of training."""
+        return self.trained.setup_s
+
+    def detect(self, observed: Round) -> Detection:
+        """As it does, or with the smallest scores flagged."""
+        found = self.server.once("VAE", partial(self.trained.detect, observed))
+        if not self.upside_down:
+            return found
+        scores = -np.asarray(found.scores)
+        flagged = flag_largest(scores, self.server.c, self.server.rng())
+        return Detection(
+            statistic=scores, scores=scores, flagged=flagged, pre_aggregate=found.pre_aggregate
+        )
 
 
-# all of them
+def _rejection(name: str, axis: str, **more: Any) -> Scheme:
+    def leaving(out_of: str) -> Make:
+        return lambda server: Rejected(server, name, out_of)
+
+    readings = {"mean": leaving("mean"), "alone": leaving("others")}
+    return Scheme(
+        name,
+        leaving("rule"),
+        axis,
+        FANG,
+        needs=frozenset({"auxiliary"}),
+        readings=readings,
+        **more,
+    )
 
 
-def detectors(
-    federation: Federation, observed: Round
-) -> tuple[dict[str, Callable[[], Detection]], dict[str, float]]:
-    """The detection of each scheme to be called, and the set-up seconds of those that have any."""
-    from pdrr.baselines.rejection import ERR, LFR
+def _spectral(name: str, axis: str, reference: str, make: Make, **readings: Make) -> Scheme:
+    return Scheme(
+        name,
+        make,
+        axis,
+        reference,
+        needs=frozenset({"auxiliary"}),
+        readings={
+            **readings,
+            "output layer": lambda server: trained(server, name, output_layer=True),
+            "from w_p": lambda server: trained(server, name, here=True),
+        },
+        paper=True,
+    )
 
-    detect: dict[str, Callable[[], Detection]] = {}
-    setup = {}
-    for scheme in ("DAGMM", "VAE"):
-        detector, setup[scheme] = _detector(federation, scheme, "default", observed)
-        detect[scheme] = partial(detector.detect, observed)
-    for kind in (ERR, LFR):
-        rejection = kind(**_rejection_settings(federation, 1))
-        detect[kind.__name__] = partial(rejection.detect, observed)
-    defense = scene.defense(federation.settings, federation.rule)
-    detect["PDRR"] = partial(defense.detect, observed)
-    return detect, setup
+
+IN_THE_PAPER = (
+    _spectral("DAGMM", "energy", "Zong et al., ICLR 2018", lambda server: trained(server, "DAGMM")),
+    _spectral(
+        "VAE",
+        "$-\\log p$ of reconstruction",
+        "An and Cho, 2015",
+        lambda server: Kept(server, trained(server, "VAE")),
+        high=lambda server: Kept(server, trained(server, "VAE"), upside_down=True),
+    ),
+    _rejection("ERR", "error rate impact", paper=True),
+    _rejection("LFR", "loss impact", paper=True),
+    _rejection("Union", "votes", flags="votes"),
+    Scheme(
+        "PDRR",
+        lambda server: scene.defense(server.settings, server.rule),
+        axis={
+            "krum": "correlation $\\rho_i$",
+            "trimmed_mean": "trimmed values $n_i^c$",
+            "median": "remained values $n_i^r$",
+        },
+        reference="Lu, Li, Chen, Ma, 2022",
+        flags="threshold",
+        low=frozenset({"median"}),
+        paper=True,
+    ),
+)
+OURS = "PDRR"
+"""The paper's defence: what the others are measured by."""
+
+
+def known() -> dict[str, Scheme]:
+    """Every scheme by its name, in the order of the paper's tables, rivals last."""
+    return {scheme.name: scheme for scheme in IN_THE_PAPER} | beyond.rivals()
+
+
+def usual() -> tuple[str, ...]:
+    """The schemes of a comparison that names none: those here, and the reader's own."""
+    return (*(scheme.name for scheme in IN_THE_PAPER), *beyond.own_rivals())
+
+
+def papers() -> tuple[str, ...]:
+    """Those that the paper compares."""
+    return tuple(scheme.name for scheme in IN_THE_PAPER if scheme.paper)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of schemes in the order of `known`; unknown ones follow as they come."""
+    given = list(dict.fromkeys(names))
+    return [name for name in known() if name in given] + [n for n in given if n not in known()]
+
+
+def chosen(names: Sequence[str], readings: Sequence[str] = ()) -> list[Scheme]:
+    """The entries of some schemes; ValueError for a name, or a reading, that nobody has."""
+    every = known()
+    all_readings = dict.fromkeys(r for scheme in every.values() for r in scheme.readings)
+    for what, given, there in (("schemes", names, every), ("readings", readings, all_readings)):
+        if not set(given) <= set(there):
+            raise ValueError(f"{what} need to be of {', '.join(there)}, got {', '.join(given)}")
+    return [every[name] for name in in_order(names)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -12,34 +11,22 @@ from pdrr.aggregators import AGGREGATORS, trimmed_mean
 from pdrr.config import Settings
 from pdrr.core.arrays import blocks
 from pdrr.core.order import sort_clients, trimmed_mean_of_sorted
-from pdrr.data import FederatedDataset
-from pdrr.experiments.provenance import provenance
+from pdrr.core.rules import own_setting
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import attack, dataset, settings
-from pdrr.federation.rounds import Federation
-from pdrr.federation.store import Store
-from pdrr.federation.streams import byzantine
+from pdrr.experiments.scene import NOBODY, scene
 from pdrr.types import Round
 
 SHOWN, IMAGES, FILTERS, SIDE = 3, 4, 4, 5  # clients, images of each, 5x5 filters of the network
 
 
-def round_values(
-    *,
-    profile: str = "quick",
-    source: str = "glyphs",
-    seed: int = 1,
-    number: int = 1,
-    rule: str = "trimmed_mean",
-    store: Store | None = None,
-) -> Records:
+def round_values(*, rule: str = "trimmed_mean", **options: Any) -> Records:
     """What Fig. 1 shows of an honest round: images and first weights of the first clients.
 
     Parameters
     ----------
-    profile, source, seed, number, store : as in `experiments.detection`
     rule : {"mean", "krum", "trimmed_mean", "median"}
         How the server aggregates.
+    options : as in `pdrr.experiments.scene.scene`
 
     Returns
     -------
@@ -48,42 +35,25 @@ def round_values(
         is 0 for the server's; ``item`` numbers images and filters, ``row`` and ``column`` their
         pixels and weights. The weights are those of the network's first 5x5 filters.
     """
-    started = time.perf_counter()
-    chosen = settings(profile, source, seed)
-    federation = Federation(chosen, dataset(chosen, store), rule, store)
-    honest = next(federation.rounds([number]))
-    own = {
-        "krum": {"c": chosen.federation.c},
-        "trimmed_mean": {"beta": chosen.defense.beta},
-    }.get(rule, {})
+    here = scene(rule, attack=NOBODY, **options)
+    honest, chosen, federation = here.honest, here.settings, here.federation
+    own = own_setting(rule, c=chosen.federation.c, beta=chosen.defense.beta)
     new = AGGREGATORS[rule](honest.clients, **own)
 
     parts = [
         _cells("previous", 0, _filters(honest.previous, chosen)),
         _cells("new", 0, _filters(new, chosen) - _filters(honest.previous, chosen)),
     ]
-    for i, client in enumerate(federation.clients(number)[:SHOWN]):
+    for i, client in enumerate(federation.clients(honest.number)[:SHOWN]):
         images, _ = federation.dataset.train(int(client))
         parts.append(_cells("image", i + 1, images[:IMAGES, :, :, 0]))
         change = _filters(honest.clients[i], chosen) - _filters(honest.previous, chosen)
         parts.append(_cells("update", i + 1, change))
-    run = {"seed": seed, "round": number, "rule": rule, "k": honest.k, **own}
-    return _records(
-        pd.concat(parts, ignore_index=True), run, chosen, federation.dataset, started, honest.d
-    )
+    run = {**here.place, "k": honest.k, **own}
+    return here.records(pd.concat(parts, ignore_index=True), [run])
 
 
-def attacked_coordinate(
-    *,
-    profile: str = "quick",
-    source: str = "glyphs",
-    seed: int = 1,
-    number: int = 1,
-    knowledge: str = "full",
-    c: int | None = None,
-    beta: int | None = None,
-    store: Store | None = None,
-) -> Records:
+def attacked_coordinate(*, knowledge: str = "full", **options: Any) -> Records:
     """One coordinate of all models before and after the attack on the trimmed mean (Fig. 3).
 
     The coordinate is typical, not the worst: of those with s_j = +1 in which no two honest values
@@ -91,7 +61,7 @@ def attacked_coordinate(
 
     Parameters
     ----------
-    profile, source, seed, number, knowledge, c, beta, store : as in `experiments.detection`
+    knowledge, options : as in `pdrr.experiments.scene.scene`
 
     Returns
     -------
@@ -99,11 +69,8 @@ def attacked_coordinate(
         A row per model, ``stage`` ("before", "after") and value, with its ``rank`` among the k and
         whether it was ``trimmed``. One run: w_p,j, the aggregates, how many coordinates fall.
     """
-    started = time.perf_counter()
-    chosen = settings(profile, source, seed, c=c, beta=beta)
-    federation = Federation(chosen, dataset(chosen, store), "trimmed_mean", store)
-    honest = next(federation.rounds([number]))
-    observed = attack(chosen, "trimmed_mean", honest, knowledge).observed
+    here = scene("trimmed_mean", knowledge=knowledge, **options)
+    honest, observed, chosen = here.honest, here.observed, here.settings
     width = chosen.defense.beta
     rise, fall = _changes(honest, observed, width)
     if not np.isfinite(fall).any():
@@ -121,7 +88,7 @@ def attacked_coordinate(
                 {
                     "stage": stage,
                     "client": np.arange(1, honest.k + 1),
-                    "byzantine": byzantine(chosen),
+                    "byzantine": here.byzantine,
                     "value": np.asarray(values, float),
                     "rank": rank,
                     "trimmed": (rank <= width) | (rank > honest.k - width),
@@ -129,8 +96,7 @@ def attacked_coordinate(
             )
         )
     run = {
-        "seed": seed,
-        "round": number,
+        **here.place,
         "knowledge": knowledge,
         "c": chosen.federation.c,
         "beta": width,
@@ -142,9 +108,7 @@ def attacked_coordinate(
         "rising": int((rise > 0).sum()),
         "candidates": int(np.isfinite(fall).sum()),
     }
-    return _records(
-        pd.concat(tables, ignore_index=True), run, chosen, federation.dataset, started, honest.d
-    )
+    return here.records(pd.concat(tables, ignore_index=True), [run])
 
 
 def _filters(model: np.ndarray, chosen: Settings) -> np.ndarray:
@@ -173,15 +137,3 @@ def _changes(honest: Round, observed: Round, beta: int) -> tuple[np.ndarray, np.
         drop = middle - trimmed_mean_of_sorted(after, beta)
         fall[cols] = np.where(different, drop, np.nan)
     return rise, fall
-
-
-def _records(
-    table: pd.DataFrame,
-    run: dict[str, Any],
-    chosen: Settings,
-    data: FederatedDataset,
-    started: float,
-    d: int,
-) -> Records:
-    seconds = time.perf_counter() - started
-    return Records(table, pd.DataFrame([run]), provenance(chosen, data, d, seconds))

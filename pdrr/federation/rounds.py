@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from pdrr.aggregators import AGGREGATORS
 from pdrr.config import Settings
 from pdrr.core.files import atomic, digest
+from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
 from pdrr.federation.store import Store
 from pdrr.federation.streams import SELECT, TRAIN, stream
@@ -64,11 +66,7 @@ class Federation:
         self.settings, self.dataset, self.rule = settings, dataset, rule
         self.store = store or Store()
         c, beta = settings.federation.c, settings.defense.beta
-        self.rule_settings: dict[str, int] = {
-            "krum": {"c": 0},
-            "trimmed_mean": {"beta": max(0, beta - c)},
-        }.get(rule, {})
-        self._trainer: LocalTrainer | None = None
+        self.rule_settings = own_setting(rule, c=0, beta=max(0, beta - c))
         self.training_key = {
             "version": VERSION,
             "data": dataset.sha256,
@@ -109,7 +107,8 @@ class Federation:
         with tqdm(total=left, unit="client", desc=str(self), disable=None if left else True) as bar:
             for number in sorted(set(measured)):
                 previous = self._advance(number, bar)
-                yield Round(self._stack(number, previous, bar), previous, number)
+                stack, ids = self._stack(number, previous, bar), self.clients(number)
+                yield Round(stack, previous, number, ids)
 
     def __str__(self) -> str:
         return f"{self.settings.profile} federation ({self.rule}, seed {self.settings.seed})"
@@ -196,16 +195,20 @@ class Federation:
     @property
     def trainer(self) -> LocalTrainer:
         """Loaded when first needed: rounds from the cache need no deep-learning library."""
-        if self._trainer is None:
-            from pdrr.federation.training import LocalTrainer
+        model, training = self.settings.model, self.settings.training
+        return _trainer(
+            filters=(model.filters[0], model.filters[1]),
+            units=model.units,
+            batch=training.batch,
+            epochs=training.epochs,
+            learning_rate=training.learning_rate,
+            seed=self.settings.seed,
+        )
 
-            model, training = self.settings.model, self.settings.training
-            self._trainer = LocalTrainer(
-                filters=(model.filters[0], model.filters[1]),
-                units=model.units,
-                batch=training.batch,
-                epochs=training.epochs,
-                learning_rate=training.learning_rate,
-                seed=self.settings.seed,
-            )
-        return self._trainer
+
+@lru_cache(maxsize=4)
+def _trainer(**options: Any) -> LocalTrainer:
+    """One compiled network for all federations that train the same: it keeps no state."""
+    from pdrr.federation.training import LocalTrainer
+
+    return LocalTrainer(**options)

@@ -15,9 +15,9 @@ from pdrr.book import verdicts_html
 from pdrr.claims import expected, table4, verdicts
 from pdrr.claims.measures import MEASURES
 from pdrr.cli.main import main
-from pdrr.experiments import alone, recordings, regenerate
+from pdrr.experiments import recordings, regenerate
 from pdrr.experiments.records import Records, each_run
-from pdrr.experiments.schemes import SCHEMES
+from pdrr.experiments.schemes import papers, usual
 from pdrr.federation.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -533,7 +533,7 @@ def test_other_readings_and_full_knowledge_do_not_count():
 
 
 def test_only_pdrr_can_be_set_up_without_data():
-    needs = {scheme: table4.needs_auxiliary(scheme) for scheme in table4.SCHEMES}
+    needs = {scheme: table4.needs_auxiliary(scheme) for scheme in papers()}
     assert needs == {"DAGMM": True, "VAE": True, "ERR": True, "LFR": True, "PDRR": False}
 
 
@@ -641,7 +641,7 @@ def test_other_data_are_refused(recorded, monkeypatch):
     miniature.use(monkeypatch)
     folder, store = recorded
     other = replace(miniature.dataset(60), name="numbers")
-    monkeypatch.setattr(alone, "dataset", lambda *_: other)
+    monkeypatch.setattr(scene, "dataset", lambda *_: other)
     with pytest.raises(
         ValueError, match="smoke/fig02 needs the data it was recorded with, .* got numbers"
     ):
@@ -806,7 +806,7 @@ def test_the_seconds_that_detections_took_stand_in_for_the_timing():
     found = table4.taken([made]).runs.set_index("scheme")
     assert (found["median_s"] == 2.0).all()
     assert found["setup_s"].to_dict() == {
-        scheme: 3.0 if scheme in ("DAGMM", "VAE") else 0.0 for scheme in SCHEMES
+        scheme: 3.0 if scheme in ("DAGMM", "VAE") else 0.0 for scheme in usual()
     }
 
 

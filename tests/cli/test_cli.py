@@ -28,7 +28,7 @@ def cache(tmp_path_factory):
         miniature.use(patch)
         for rule, c, beta in (("krum", 10, None), ("trimmed_mean", 25, 25)):
             chosen = scene.settings("smoke", "letters.npz", 1, c=c, beta=beta)
-            scene.honest_round(chosen, rule, 1, Store(folder))
+            miniature.honest_round(chosen, rule, 1, Store(folder))
     return folder
 
 

@@ -7,8 +7,9 @@ import pytest
 from helpers import miniature
 from pdrr import config
 from pdrr.aggregators import AGGREGATORS
+from pdrr.core.rules import DEFENDED
 from pdrr.experiments import alone, clock, comparison, scene, schemes
-from pdrr.experiments.schemes import READINGS, SCHEMES
+from pdrr.experiments.server import Server, find
 from pdrr.federation import rounds
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
@@ -18,6 +19,8 @@ from pdrr.metrics import far, mar, q_range
 SMOKE = config.load("smoke")
 K, C = SMOKE.federation.k, SMOKE.federation.c
 OWN = {"krum": {"c": C}, "trimmed_mean": {"beta": SMOKE.defense.beta}, "median": {}}
+SCHEMES = schemes.usual()
+READINGS = {reading for entry in schemes.IN_THE_PAPER for reading in entry.readings}
 WHICH = {"profile": "smoke", "source": "glyphs", "seed": 1}
 
 
@@ -31,7 +34,7 @@ def store(tmp_path_factory):
     return Store(tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(params=comparison.RULES)
+@pytest.fixture(params=DEFENDED)
 def rule(request):
     return request.param
 
@@ -44,7 +47,7 @@ def attacked(rule, store, number=1, knowledge="partial"):
     chosen = scene.settings(**WHICH)
     federation = Federation(chosen, scene.dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
-    return federation, scene.attack(chosen, rule, honest, knowledge).observed
+    return federation, miniature.observed(chosen, rule, honest, knowledge)
 
 
 def test_every_scheme_judges_every_client_and_the_rates_follow(rule, store):
@@ -108,7 +111,7 @@ def test_accuracies_are_those_of_the_three_models(rule, store):
 
 
 def test_other_readings_stand_beside_the_default(store):
-    found = one_round("trimmed_mean", store, number=2, readings=READINGS)
+    found = one_round("trimmed_mean", store, number=2, readings=sorted(READINGS))
     pairs = set(zip(found.runs["scheme"], found.runs["reading"], strict=True))
     assert pairs == {
         *((scheme, "default") for scheme in SCHEMES),
@@ -150,9 +153,8 @@ def test_the_server_s_images_are_none_that_clients_train_on(store, monkeypatch):
     monkeypatch.setattr(miniature.LocalTrainer, "train", watch_training)
     monkeypatch.setattr(miniature.LocalTrainer, "logits", watch_trials)
     federation.store = Store(store.root / "fresh")  # no snapshots yet
-    detect, _ = schemes.detectors(federation, observed)
-    for scheme in detect.values():
-        scheme()
+    for entry in schemes.IN_THE_PAPER:
+        find(Server(federation, observed), entry)
 
     def images(stacks):
         return {image.tobytes() for x in stacks for image in x}
@@ -192,7 +194,7 @@ def test_a_second_comparison_runs_nothing(store, monkeypatch):
 def test_what_it_does_not_know_is_refused(store):
     with pytest.raises(ValueError, match="schemes need to be of DAGMM, .*, got FLTrust"):
         one_round("median", store, schemes=("FLTrust",))
-    with pytest.raises(ValueError, match="readings need to be of mean, .*, got low"):
+    with pytest.raises(ValueError, match="readings need to be of .*alone.*, got low"):
         one_round("median", store, readings=("low",))
 
 
@@ -232,7 +234,7 @@ def test_compromised_clients_come_first():
 def test_without_an_attack_every_flagged_client_is_a_false_alarm(rule, store):
     found = comparison.unattacked(rule=rule, **WHICH, store=store)
     chosen = scene.settings(**WHICH)
-    honest = scene.honest_round(chosen, rule, 1, store)
+    honest = miniature.honest_round(chosen, rule, 1, store)
     model, detection = scene.defense(chosen, rule).aggregate(honest)
     (run,) = found.runs.to_dict("records")
     assert not found.table["byzantine"].any()

@@ -50,6 +50,7 @@ def evaluation_records(
         key = {
             "scheme": scheme,
             "reading": reading,
+            "attack": rule,
             "rule": rule,
             "seed": seed,
             "round": number,
@@ -100,6 +101,7 @@ def timing_records():
     runs = [
         {
             "scheme": scheme,
+            "attack": rule,
             "rule": rule,
             "seed": 1,
             "c": 2,
@@ -115,7 +117,11 @@ def timing_records():
         for place, scheme in enumerate(schemes)
     ]
     table = [
-        {**{name: run[name] for name in ("scheme", "rule", "seed")}, "repeat": 1, "seconds": 1.0}
+        {
+            **{name: run[name] for name in ("scheme", "attack", "rule", "seed")},
+            "repeat": 1,
+            "seconds": 1.0,
+        }
         for run in runs
     ]
     return Records(pd.DataFrame(table), pd.DataFrame(runs), ORIGIN)
@@ -124,7 +130,8 @@ def timing_records():
 def run(seed, **changes):
     """A row of the runs of PDRR alone."""
     values = {
-        "rule": "median", "noise": "", "seed": seed, "round": 1, "knowledge": "full", "c": 1,
+        "attack": "median", "rule": "median", "noise": "",
+        "seed": seed, "round": 1, "knowledge": "full", "c": 1,
         "beta": np.nan, "q": 0.7, "succeeded": True, "selected": "", "lambda": np.nan,
         "far": 0.0, "mar": 0.0, "q_low": 0.25, "q_high": 0.75, "attack_s": 1.0, "detection_s": 2.0,
     }  # fmt: skip

@@ -9,7 +9,11 @@ import pytest
 from pdrr import config
 from pdrr.data import FederatedDataset
 from pdrr.data.glyphs import glyphs
+from pdrr.experiments import scene
+from pdrr.federation.rounds import Federation
+from pdrr.federation.store import Store
 from pdrr.federation.training import LocalTrainer
+from pdrr.types import Round
 
 TRAINED = 13  # images of each client: a batch of 10, and one of 3 that has to be filled up
 
@@ -60,3 +64,14 @@ def use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the package train on the miniature, whichever data set and writers it asks for."""
     monkeypatch.setattr("pdrr.data.load", lambda _source, *, writers, **_options: dataset(writers))
     monkeypatch.setattr("pdrr.federation.training.LocalTrainer", trainer)
+
+
+def honest_round(chosen: config.Settings, rule: str, number: int, store: Store) -> Round:
+    """The round as all devices train it honestly."""
+    data = scene.dataset(chosen, store)
+    return next(Federation(chosen, data, rule, store).rounds([number]))
+
+
+def observed(chosen: config.Settings, rule: str, honest: Round, knowledge: str) -> Round:
+    """The round under the rule's own attack."""
+    return scene.attacked(chosen, rule, rule, honest, knowledge).observed

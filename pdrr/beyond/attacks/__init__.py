@@ -1,0 +1,1 @@
+"""Attacks that are not in the paper, one file each; see `pdrr.beyond`."""

@@ -1,0 +1,1 @@
+"""Schemes that are not in the paper, one file each; see `pdrr.beyond`."""
