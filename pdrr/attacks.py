@@ -80,7 +80,7 @@ def krum_attack(
     ----------
     Lu et al. 2022, section 3.1; Fang et al., USENIX Security 2020.
     """
-    attackers, benign = _check("krum_attack", honest, byzantine, knowledge)
+    attackers, benign = compromised("krum_attack", honest, byzantine, knowledge)
     k, c = honest.k, len(attackers)
     if not (np.isfinite(epsilon) and epsilon >= 0):
         raise ValueError(f"krum_attack needs a finite epsilon >= 0, got {epsilon}")
@@ -242,7 +242,7 @@ def _extremes(
     beta: int,
     b: float,
 ) -> Crafted:
-    attackers, benign = _check(who, honest, byzantine, knowledge)
+    attackers, benign = compromised(who, honest, byzantine, knowledge)
     if not (np.isfinite(b) and b > 1):
         raise ValueError(f"{who} needs a finite b > 1, got {b}")
     xp = array_namespace(honest.clients)
@@ -277,10 +277,10 @@ def _extremes(
     return Crafted(_replace_rows(honest, attackers, model), True, {"moved": moved})
 
 
-def _check(
+def compromised(
     who: str, honest: Round, byzantine: Array, knowledge: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of the compromised and of the benign clients."""
+    """Row numbers of the compromised and of the benign clients, if an attack can work with them."""
     mask = to_host(byzantine)
     if mask.dtype != bool:
         raise TypeError(f"{who} needs a bool array byzantine, got {mask.dtype}")

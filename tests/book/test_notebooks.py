@@ -14,14 +14,15 @@ from bs4 import BeautifulSoup
 
 from helpers import miniature
 from helpers.made_up import evaluation_records, timing_records
-from pdrr import config
+from pdrr import config, experiments
 from pdrr.book import figures, notebooks, sketches, tables
 from pdrr.cli.main import main
 from pdrr.core.files import RECORDED
-from pdrr.experiments import alone, comparison, scene
+from pdrr.core.rules import DEFENDED
+from pdrr.experiments import scene
 from pdrr.experiments.alone import detection
 from pdrr.experiments.records import Records, recorded
-from pdrr.federation.rounds import Federation
+from pdrr.federation.store import Store
 from pdrr.federation.training import LocalTrainer
 
 ROOT = Path(__file__).parents[2]
@@ -175,7 +176,7 @@ def recordings_of(page):
 
 def test_a_figure_calls_its_own_function(figure):
     source = "\n".join(cell.source for cell in code(figure))
-    calls = re.findall(r"(?:figures|diagrams)\.((?:fig|table)\d+)\(", source)
+    calls = re.findall(r"(?:figures|sketches)\.((?:fig|table)\d+)\(", source)
     assert set(calls) == {figure.stem}
 
 
@@ -218,7 +219,7 @@ def test_the_rules_of_a_notebook_are_those_it_calls(page):
     assert called["detection"] in ([], [needs.get("train")])
     assert [rule for (rule,) in called["rounds"] + called["one_round"]] == needs.get("evaluate", [])
     if called["timing"]:
-        assert {*needs.get("train", []), *needs.get("evaluate", [])} == set(comparison.RULES)
+        assert {*needs.get("train", []), *needs.get("evaluate", [])} == set(DEFENDED)
 
 
 @pytest.fixture(scope="module")
@@ -241,13 +242,13 @@ def test_everything_is_computed_before_the_kernel_starts(page, cache, monkeypatc
 
     def timing(*, profile, source, seed, c, beta, **_options):
         chosen = scene.settings(profile, source, seed, c=c, beta=beta)
-        for rule in comparison.RULES:
-            next(Federation(chosen, scene.dataset(chosen), rule).rounds([1]))
+        for rule in DEFENDED:
+            miniature.honest_round(chosen, rule, 1, Store())
         return timing_records()
 
     monkeypatch.setattr(LocalTrainer, "train", compute)
-    monkeypatch.setattr(alone, "attack", scene.attack if page in FIGURES[:7] else compute)
-    monkeypatch.setattr(comparison, "timing", timing)
+    monkeypatch.setattr(scene, "attacked", scene.attacked if page in FIGURES[:7] else compute)
+    monkeypatch.setattr(experiments, "timing", timing)
     names = dict(values)
     for cell in code(page):
         if "parameters" not in cell.metadata.get("tags", []):

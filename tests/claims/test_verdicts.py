@@ -15,7 +15,7 @@ from pdrr.book import verdicts_html
 from pdrr.claims import expected, table4, verdicts
 from pdrr.claims.measures import MEASURES
 from pdrr.cli.main import main
-from pdrr.experiments import recordings, regenerate
+from pdrr.experiments import recordings, regenerate, scene
 from pdrr.experiments.records import Records, each_run
 from pdrr.experiments.schemes import papers, usual
 from pdrr.federation.store import Store
