@@ -6,11 +6,11 @@ Importing this package loads NumPy only; SciPy and Pillow are loaded when glyphs
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from pdrr.data.dataset import CLASSES, FederatedDataset
+from pdrr.data.formats import formats
 
 __all__ = ["CLASSES", "FederatedDataset", "load"]
 
@@ -52,25 +52,13 @@ def load(
     """
     if writers < 1:
         raise ValueError(f"load needs writers >= 1, got {writers}")
-    path = Path(source)
-    if os.fspath(source) == "glyphs":
-        from pdrr.data.glyphs import glyphs
-
-        return glyphs(writers, seed)
-    if path.suffix == ".npz":
-        from pdrr.data.npz import read_npz
-
-        data = read_npz(path, deduplicate=deduplicate)
-    elif path.is_dir() or (len(path.parts) > 1 and not path.suffix):
-        from pdrr.data.leaf import read_leaf
-
-        data = read_leaf(path, seed=seed, deduplicate=deduplicate)
-    else:
-        raise ValueError(
-            "load needs 'glyphs', a path ending in .npz or a folder of LEAF JSON, "
-            f"got {os.fspath(source)!r}"
-        )
-    return _choose(data, writers, seed)
+    named = os.fspath(source)
+    for each in formats():
+        if each.takes(named):
+            data = each.read(named, writers=writers, seed=seed, deduplicate=deduplicate)
+            return _choose(data, writers, seed)
+    *others, last = (each.words for each in formats())
+    raise ValueError(f"load needs {', '.join(others)} or {last}, got {named!r}")
 
 
 def _choose(data: FederatedDataset, writers: int, seed: int) -> FederatedDataset:

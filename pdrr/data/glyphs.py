@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pdrr.data.dataset import CLASSES, FederatedDataset, split_within_writers
+from pdrr.data.formats import Format
 
 NAME = "synthetic handwriting (embedded glyphs)"
 ATLAS = Path(__file__).with_name("atlas")
@@ -280,3 +281,10 @@ def _measure(ink: Floats, fonts: int) -> _Atlas:
         stroke=np.array(stroke),
         digit_height=np.array(height, dtype=np.float64).reshape(fonts, -1)[:, :10].mean(axis=1),
     )
+
+
+def _read(_source: str, *, writers: int, seed: int, **_: object) -> FederatedDataset:
+    return glyphs(writers, seed)
+
+
+FORMAT = Format("'glyphs'", "glyphs".__eq__, _read)

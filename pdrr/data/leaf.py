@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pdrr.data.dataset import CLASSES, FederatedDataset, split_within_writers, without_repeats
+from pdrr.data.formats import Format
 
 
 def read_leaf(folder: str | Path, *, seed: int = 0, deduplicate: bool = False) -> FederatedDataset:
@@ -129,3 +130,15 @@ def _read_users(file: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             y.astype(np.uint8),
         )
     return read
+
+
+def _takes(source: str) -> bool:
+    path = Path(source)
+    return path.is_dir() or (len(path.parts) > 1 and not path.suffix)
+
+
+def _read(source: str, *, seed: int, deduplicate: bool, **_: object) -> FederatedDataset:
+    return read_leaf(source, seed=seed, deduplicate=deduplicate)
+
+
+FORMAT = Format("a folder of LEAF JSON", _takes, _read)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pdrr.data.dataset import FederatedDataset, without_repeats
+from pdrr.data.formats import Format
 
 _KEYS = ("images", "labels", "writer", "writer_ids", "split")
 
@@ -84,3 +85,14 @@ def _arrays(path: Path) -> list[np.ndarray]:
         if missing:
             raise ValueError(f"needs the arrays {', '.join(_KEYS)}, lacks {', '.join(missing)}")
         return [archive[key] for key in _KEYS]
+
+
+def _takes(source: str) -> bool:
+    return Path(source).suffix == ".npz"
+
+
+def _read(source: str, *, deduplicate: bool, **_: object) -> FederatedDataset:
+    return read_npz(source, deduplicate=deduplicate)
+
+
+FORMAT = Format("a path ending in .npz", _takes, _read)

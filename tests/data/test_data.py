@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import pdrr.data
 import pdrr.data.glyphs as glyphs_module
 from pdrr.data import CLASSES, FederatedDataset, load
 from pdrr.data.glyphs import glyphs
@@ -362,7 +363,7 @@ def test_hash_follows_content_only() -> None:
 
 @pytest.mark.parametrize("source", ["glyph", "femnist.h5", "glyphs.npy", "nothing"])
 def test_load_names_what_it_accepts(source: str) -> None:
-    with pytest.raises(ValueError, match=rf"'glyphs', .*\.npz .*folder.*'{source}'"):
+    with pytest.raises(ValueError, match=rf"'glyphs', .*folder.* or .*\.npz, got '{source}'"):
         load(source)
 
 
@@ -654,3 +655,24 @@ def test_leaf_damaged_or_missing(tmp_path: Path) -> None:
     short = write_leaf(tmp_path / "short", data, train=train[18:], test=held_out)
     with pytest.raises(ValueError, match="training image, got none for f0000_00"):
         load(short, writers=3)
+
+
+TOY = """
+from dataclasses import replace
+from pdrr.data.formats import Format
+from pdrr.data.glyphs import glyphs
+
+FORMAT = Format(
+    "the word toy",
+    lambda source: source == "toy",
+    lambda source, *, writers, seed, deduplicate: replace(glyphs(writers, seed), name="toys"),
+)
+"""
+
+
+def test_a_new_format_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "toy_format.py").write_text(TOY)
+    monkeypatch.setattr(pdrr.data, "__path__", [*pdrr.data.__path__, str(tmp_path)])
+    assert load("toy", writers=3).name == "toys"
+    with pytest.raises(ValueError, match="'glyphs', .* or the word toy, got 'toys'"):
+        load("toys")
