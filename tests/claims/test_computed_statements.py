@@ -8,6 +8,7 @@ import pytest
 from pdrr.book import readings, trials
 from pdrr.claims import statements, table4
 from pdrr.claims.expected import expected
+from pdrr.federation.store import default_root
 from pdrr.types import Round
 
 COMPUTED = {name: each for name, each in statements.statements().items() if each.computed}
@@ -27,16 +28,9 @@ def benign(cell):
 def honest(tmp_path_factory):
     """The rounds of the page: trained in a minute, or at once where `make book` has kept them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-        if not trials_are_kept():
+        if not default_root().is_dir():
             patch.setenv("PDRR_CACHE", str(tmp_path_factory.mktemp("cache")))
         return {rule: trials.honest_rounds(rule) for rule in ("krum", "trimmed_mean", "median")}
-
-
-def trials_are_kept():
-    from pdrr.federation.store import default_root
-
-    return default_root().is_dir()
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from pdrr.claims import statements, verdicts
+from pdrr.claims import statement_measures, statements, verdicts
 from pdrr.claims.expected import expected
+from pdrr.claims.measures import MEASURES
 from pdrr.claims.statements import TAG, misplaced, paragraphs, prose, tagged
 from pdrr.core.files import RECORDED
 from pdrr.experiments.records import KEYS, Records
@@ -56,6 +57,12 @@ def test_every_statement_stands_somewhere():
 
 
 # against the records
+
+
+def test_every_measure_made_for_statements_is_used_by_one():
+    used = {check.measure for each in STATEMENTS.values() for check in each.checks}
+    own = {n for n, each in MEASURES.items() if each.__module__ == statement_measures.__name__}
+    assert own <= used
 
 
 @pytest.mark.parametrize("name", [name for name, each in STATEMENTS.items() if each.checks])
