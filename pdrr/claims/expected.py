@@ -75,8 +75,33 @@ class Condition:
         return ", ".join(text.format(f"{value:g}") for text, value in given if value is not None)
 
 
-@dataclass(frozen=True, config=STRICT)
-class Claim:
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Check:
+    """What is measured of which records, and what has to come out.
+
+    Attributes
+    ----------
+    records : mapping
+        Which records it speaks of, and of each, which part: values of columns.
+    where : mapping
+        The same, for all of them. A list asks for all its values.
+    measure, arguments : str, mapping
+        A function of `pdrr.claims.measures`: the records -> one value per cell.
+    condition : Condition
+    expected : mapping
+        The paper's values of the cells, in their order.
+    """
+
+    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    where: dict[str, Any] = Field(default_factory=dict)
+    measure: str | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    condition: Condition = Field(default_factory=Condition)
+    expected: Row = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Claim(Check):
     """One statement of the paper and how it is judged.
 
     Attributes
@@ -87,15 +112,6 @@ class Claim:
         The statement, and the paper's number or words; `expected` printed if there is no `paper`.
     why : str
         Why this condition; of a claim that is not measured, why not.
-    records : mapping
-        Which records it speaks of, and of each, which part: values of columns.
-    where : mapping
-        The same, for all of them. A list asks for all its values.
-    measure, arguments : str, mapping
-        A function of `pdrr.claims.measures`: the records -> one value per cell.
-    condition : Condition
-    expected : mapping
-        The paper's values of the cells, in their order.
     ours : str
         What to print of the cells: {span}, {met}, {all}, {cells}, {row}, {labels};
         {device}.
@@ -107,12 +123,6 @@ class Claim:
     text: Text
     why: Text
     paper: str = ""
-    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    where: dict[str, Any] = Field(default_factory=dict)
-    measure: str | None = None
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    condition: Condition = Field(default_factory=Condition)
-    expected: Row = Field(default_factory=dict)
     ours: str = "{met} of {all}"
 
     @property
@@ -162,13 +172,17 @@ def _check(claim: Claim, seen: set[str]) -> None:
         raise ValueError(f"{where}: two claims have this id")
     if not (claim.paper or claim.expected):
         raise ValueError(f"{where}: needs the paper's words or numbers")
-    if claim.measure is None:
-        return
-    if claim.measure not in MEASURES:
-        raise ValueError(f"{where}: no measure {claim.measure!r}, only {', '.join(MEASURES)}")
+    if claim.measure is not None:
+        can_be_judged(claim, where)
+
+
+def can_be_judged(check: Check, where: str) -> None:
+    """ValueError, beginning with `where`, if a check's measure is unknown or wrongly called."""
+    if check.measure not in MEASURES:
+        raise ValueError(f"{where}: no measure {check.measure!r}, only {', '.join(MEASURES)}")
     try:
-        inspect.signature(MEASURES[claim.measure]).bind(None, **claim.arguments)
+        inspect.signature(MEASURES[check.measure]).bind(None, **check.arguments)
     except TypeError as error:
-        raise ValueError(f"{where}: {claim.measure}: {error}") from error
-    if not claim.records or claim.condition == Condition():
+        raise ValueError(f"{where}: {check.measure}: {error}") from error
+    if not check.records or check.condition == Condition():
         raise ValueError(f"{where}: needs records and a condition")

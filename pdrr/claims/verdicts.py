@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pdrr.claims import words
-from pdrr.claims.expected import Claim, Row, expected
+from pdrr.claims.expected import Check, Claim, Row, expected
 from pdrr.claims.measures import MEASURES
 from pdrr.experiments.records import Records
 
@@ -59,22 +60,7 @@ def judge(claim: Claim, folder: Path) -> dict[str, str]:
 def _judged(claim: Claim, folder: Path) -> tuple[str, str]:
     if claim.measure is None:
         raise NotMeasuredError(claim.why)
-    parts = [_part(folder, stem, {**claim.where, **own}) for stem, own in claim.records.items()]
-    records = Records.concat(parts)
-    try:
-        cells = MEASURES[claim.measure](records, **claim.arguments)
-    except KeyError as error:
-        raise NotMeasuredError(f"not recorded: {error.args[0]}") from error
-    except ValueError as error:
-        stems = ", ".join(str(folder / stem) for stem in claim.records)
-        raise ValueError(f"damaged records {stems}: {error}") from error
-    if cells.empty:
-        raise NotMeasuredError("not recorded")
-    flat = list(_flat(claim.expected).values())
-    papers: list[float | None] = [*flat] or [None] * len(cells)
-    if len(papers) != len(cells):
-        raise NotMeasuredError(f"{len(cells)} of {len(papers)} values are recorded")
-    met = [claim.condition.met(x, paper) for x, paper in zip(cells, papers, strict=True)]
+    cells, met, records = cells_of(claim, partial(load, folder))
     ours = claim.ours.format(
         span=words.wide_span(cells),
         met=sum(met),
@@ -87,16 +73,55 @@ def _judged(claim: Claim, folder: Path) -> tuple[str, str]:
     return "reproduced" if all(met) else "partly" if any(met) else "not", ours
 
 
-def _part(folder: Path, stem: str, where: Mapping[str, Any]) -> Records:
-    """The part of the records that has the values; of a list all must be there."""
+def load(folder: Path, stem: str) -> Records:
+    """Records that may not be there yet: NotMeasuredError if so."""
     if not any((folder / f"{stem}.{suffix}").exists() for suffix in ("csv", "json")):
         raise NotMeasuredError(f"no records of {stem} yet")
-    whole = Records.load(folder, stem)
+    return Records.load(folder, stem)
+
+
+def cells_of(
+    check: Check, loaded: Callable[[str], Records]
+) -> tuple[pd.Series, list[bool], Records]:
+    """What a check measures: its cells, which of them meet the condition, the records it used.
+
+    Parameters
+    ----------
+    check : Check
+        With a measure.
+    loaded : callable
+        Stem -> records.
+
+    Raises
+    ------
+    NotMeasuredError
+        If a part of the records is not there; ValueError if they are damaged.
+    """
+    parts = [_part(loaded(stem), stem, check.where | own) for stem, own in check.records.items()]
+    records = Records.concat(parts) if len(parts) > 1 else parts[0]
+    try:
+        cells = MEASURES[str(check.measure)](records, **check.arguments)
+    except KeyError as error:
+        raise NotMeasuredError(f"not recorded: {error.args[0]}") from error
+    except ValueError as error:
+        raise ValueError(f"damaged records {', '.join(check.records)}: {error}") from error
+    if cells.empty:
+        raise NotMeasuredError("not recorded")
+    flat = list(_flat(check.expected).values())
+    papers: list[float | None] = [*flat] or [None] * len(cells)
+    if len(papers) != len(cells):
+        raise NotMeasuredError(f"{len(cells)} of {len(papers)} values are recorded")
+    met = [check.condition.met(x, paper) for x, paper in zip(cells, papers, strict=True)]
+    return cells, met, records
+
+
+def _part(whole: Records, stem: str, where: Mapping[str, Any]) -> Records:
+    """The part of the records that has the values; of a list all must be there."""
     table, runs = whole.table, whole.runs
     for name, value in where.items():
         values = value if isinstance(value, list) else [value]
         if name not in runs:
-            raise ValueError(f"the records {folder / stem}.* have no column {name!r}")
+            raise ValueError(f"the records {stem}.* have no column {name!r}")
         missing = [str(x) for x in values if not (runs[name] == x).any()]
         if missing:
             raise NotMeasuredError(f"{stem} has no {name} {', '.join(missing)}{_so_far(where)}")
