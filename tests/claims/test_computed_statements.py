@@ -123,7 +123,9 @@ def test_one_draw_is_counted_in_very_different_ways(counts, honest):
     assert high == 1
     chosen, each = honest["trimmed_mean"][0]
     same = each.clients.copy()
-    same[:20] = trials.scene.attack(chosen, "trimmed_mean", each, "partial").observed.clients[0]
+    same[:20] = trials.scene.attacked(
+        chosen, "trimmed_mean", "trimmed_mean", each, "partial"
+    ).observed.clients[0]
     found = trials.trimmed_counts(Round(same, each.previous), 10)["expectation"]
     assert np.ptp(found[:20]) < 1e-6 * found.max()
 
