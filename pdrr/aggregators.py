@@ -32,6 +32,11 @@ def mean(clients: Array) -> Array:
     References
     ----------
     Lu et al. 2022, eq. (1); McMahan et al. 2017, arXiv:1602.05629 (equal weights).
+
+    Examples
+    --------
+    >>> pdrr.mean(np.array([[1.0, 0.0], [2.0, 0.0], [9.0, 3.0]]))
+    array([4., 1.])
     """
     check_stack("mean", clients)
     check_finite("mean", clients)
@@ -55,6 +60,11 @@ def trimmed_mean(clients: Array, *, beta: int) -> Array:
     References
     ----------
     Lu et al. 2022, section 2.2.2; Yin et al., ICML 2018, arXiv:1803.01498.
+
+    Examples
+    --------
+    >>> pdrr.trimmed_mean(np.array([[1.0], [2.0], [4.0], [99.0]]), beta=1)
+    array([3.])
     """
     check_stack("trimmed_mean", clients)
     beta = check_beta("trimmed_mean", clients.shape[0], beta)
@@ -82,6 +92,13 @@ def median(clients: Array) -> Array:
     References
     ----------
     Lu et al. 2022, section 2.2.3; Yin et al., ICML 2018, arXiv:1803.01498.
+
+    Examples
+    --------
+    >>> pdrr.median(np.array([[1.0], [2.0], [9.0]]))
+    array([2.])
+    >>> pdrr.median(np.array([[1.0], [2.0], [4.0], [99.0]]))
+    array([3.])
     """
     check_stack("median", clients)
     check_finite("median", clients)
@@ -109,6 +126,13 @@ def krum(clients: Array, *, c: int, previous: Array | None = None) -> Array:
     References
     ----------
     Lu et al. 2022, section 2.2.1; Blanchard et al., NIPS 2017.
+
+    Examples
+    --------
+    Each of the four models is judged by its nearest other one; 5 and 6 are closest to each other.
+
+    >>> pdrr.krum(np.array([[1.0], [3.0], [5.0], [6.0]]), c=1)
+    array([5.])
     """
     row = clients[krum_index(clients, c=c, previous=previous), :]
     return array_namespace(clients).asarray(row, copy=True)
@@ -151,6 +175,13 @@ def bulyan(clients: Array, *, c: int, previous: Array | None = None) -> Array:
     ----------
     Lu et al. 2022, section 2.2.2 (whose gamma <= k - 2c is a misprint); El Mhamdi et al.,
     ICML 2018, arXiv:1802.07927.
+
+    Examples
+    --------
+    Krum picks 1, 2, 3, 7 and 9; of these 1, 2 and 3 are closest to their median 3.
+
+    >>> pdrr.bulyan(np.array([[1.0], [2.0], [3.0], [7.0], [9.0], [50.0], [90.0]]), c=1)
+    array([2.])
     """
     check_stack("bulyan", clients, previous)
     k = clients.shape[0]

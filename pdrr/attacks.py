@@ -79,6 +79,16 @@ def krum_attack(
     References
     ----------
     Lu et al. 2022, section 3.1; Fang et al., USENIX Security 2020.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> honest = pdrr.Round(rng.uniform(0, 2, (10, 50)), np.zeros(50))  # all weights move up
+    >>> crafted = pdrr.krum_attack(honest, np.arange(10) < 4, knowledge="full", rng=rng)
+    >>> crafted.succeeded, crafted.detail["lambda"] > 0
+    (True, True)
+    >>> bool((pdrr.krum(crafted.observed.clients, c=4) < 0).all())  # and Krum moves them down
+    True
     """
     attackers, benign = compromised("krum_attack", honest, byzantine, knowledge)
     k, c = honest.k, len(attackers)
@@ -159,6 +169,17 @@ def trimmed_mean_attack(
     References
     ----------
     Lu et al. 2022, section 3.2; Fang et al., USENIX Security 2020.
+
+    Examples
+    --------
+    >>> honest = pdrr.Round(np.array([[1.0], [2.0], [3.0], [4.0]]), np.zeros(1))
+    >>> byzantine = np.array([False, False, False, True])
+    >>> rng = np.random.default_rng(0)
+    >>> crafted = pdrr.trimmed_mean_attack(honest, byzantine, knowledge="full", rng=rng, beta=1)
+    >>> bool(1 / 1.05 < crafted.observed.clients[3, 0] < 1)  # below the smallest benign value
+    True
+    >>> [float(pdrr.trimmed_mean(r.clients, beta=1)[0]) for r in (honest, crafted.observed)]
+    [2.5, 1.5]
     """
     check_beta("trimmed_mean_attack", honest.k, beta)
     return _extremes("trimmed_mean_attack", honest, byzantine, knowledge, rng, beta, b)
@@ -175,6 +196,18 @@ def median_attack(
     """The attack on the trimmed mean, with the direction of the median (section 3.3).
 
     Parameters, returns and errors as in `trimmed_mean_attack`, without beta.
+
+    Examples
+    --------
+    The attacker's own models are 1 and 3: mu = 2, sigma = 1, and they move up.
+
+    >>> honest = pdrr.Round(np.array([[1.0], [3.0], [4.0], [5.0], [6.0]]), np.zeros(1))
+    >>> byzantine = np.arange(5) < 2
+    >>> rng = np.random.default_rng(0)
+    >>> crafted = pdrr.median_attack(honest, byzantine, knowledge="partial", rng=rng)
+    >>> sent = crafted.observed.clients[byzantine]
+    >>> bool(sent.min() > 2 - 4 and sent.max() < 2 - 3)
+    True
     """
     beta = median_beta(honest.k)
     return _extremes("median_attack", honest, byzantine, knowledge, rng, beta, b)

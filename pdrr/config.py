@@ -141,6 +141,16 @@ def load(profile: str, overrides: Mapping[str, Any] | None = None) -> Settings:
     ValueError
         In one line: an unknown profile, an unknown key with its path, or a value with what was
         needed and what was given.
+
+    Examples
+    --------
+    >>> from pdrr import config
+    >>> config.load("paper", {"federation.c": 10}).federation
+    Federation(k=50, c=10)
+    >>> config.load("paper", {"federation.d": 10})
+    Traceback (most recent call last):
+        ...
+    ValueError: settings have no key 'federation.d'
     """
     values = _profile(profile)
     for path, value in (overrides or {}).items():

@@ -56,7 +56,9 @@ class PDRR:
 
     Examples
     --------
-    >>> model, detection = PDRR("median", q=0.9).aggregate(observed)  # doctest: +SKIP
+    >>> observed = pdrr.Round(np.array([[1.0, 2, 3], [2, 3, 1], [3, 1, 2], [9, 9, 9]]), np.zeros(3))
+    >>> pdrr.PDRR("trimmed_mean", beta=1, q=0.9).detect(observed).flagged
+    array([False, False, False,  True])
     """
 
     def __init__(
@@ -104,6 +106,12 @@ class PDRR:
         ------
         ValueError
             If c or beta do not fit k.
+
+        Examples
+        --------
+        >>> observed = pdrr.Round(np.array([[1.0, 3], [2, 2], [9, 9]]), np.zeros(2))
+        >>> pdrr.PDRR("median", q=0.9).detect(observed).statistic  # middle values supplied
+        array([1., 1., 0.])
         """
         return self._detect(observed)[0]
 
@@ -141,7 +149,6 @@ class PDRR:
         """Detect, remove what is flagged, and aggregate the rest with the same rule.
 
         c and beta shrink by the number of removed models, but stay where the rule is defined.
-
         Parameters and errors as in `detect`.
 
         Returns
@@ -149,6 +156,12 @@ class PDRR:
         model : array [d]
             The new global model; the previous one if too few models remain (the notes say so).
         detection : Detection
+
+        Examples
+        --------
+        >>> observed = pdrr.Round(np.array([[1.0, 3], [2, 2], [9, 9]]), np.zeros(2))
+        >>> pdrr.PDRR("median", q=0.9).aggregate(observed)[0]  # without the third model
+        array([1.5, 2.5])
         """
         return self._reaggregate(observed, *self._detect(observed))
 
@@ -234,8 +247,7 @@ def sign_correlation(observed: Round, rows: np.ndarray, pre_aggregate: Array) ->
 
     Returns
     -------
-    numpy array [len(rows)] float64 in [-1, 1]; 0 where a sign vector is constant, since it has
-    no correlation.
+    numpy array [len(rows)] float64 in [-1, 1]; 0 (no correlation) where a sign vector is constant.
 
     References
     ----------

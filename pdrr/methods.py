@@ -43,9 +43,9 @@ class Attack:
 
     Examples
     --------
-    >>> from pdrr.types import Crafted
+    >>> from pdrr.methods import Attack
     >>> def nothing(honest, byzantine, *, knowledge, rng):
-    ...     return Crafted(honest, succeeded=False)
+    ...     return pdrr.Crafted(honest, succeeded=False)
     >>> Attack("nothing", "no attack at all", nothing, "here").takes
     ()
     """
@@ -87,6 +87,7 @@ class Scheme:
 
     Examples
     --------
+    >>> from pdrr.methods import Scheme
     >>> scheme = Scheme("Coin", lambda server: None, axis="heads", reference="here")
     >>> scheme.flags, scheme.label("krum")
     ('c', 'heads')

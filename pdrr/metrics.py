@@ -24,6 +24,13 @@ def far(flagged: Array, byzantine: Array) -> float:
     ------
     ValueError, TypeError
         If the shapes or dtypes do not fit.
+
+    Examples
+    --------
+    >>> flagged = np.array([True, False, False, True, True])
+    >>> byzantine = np.array([False, False, False, False, True])
+    >>> pdrr.far(flagged, byzantine)  # two of four benign models
+    0.5
     """
     flagged, byzantine = _masks("far", flagged, byzantine)
     return float("nan") if byzantine.all() else float(flagged[~byzantine].mean())
@@ -33,6 +40,13 @@ def mar(flagged: Array, byzantine: Array) -> float:
     """Missing alarm rate: unflagged malicious models over malicious models (section 5.2).
 
     Parameters and errors as in `far`; NaN if no model is malicious.
+
+    Examples
+    --------
+    >>> flagged = np.array([True, False, False, True, True])
+    >>> byzantine = np.array([False, True, True, True, True])
+    >>> pdrr.mar(flagged, byzantine)  # two of four malicious models
+    0.5
     """
     flagged, byzantine = _masks("mar", flagged, byzantine)
     return float((~flagged[byzantine]).mean()) if byzantine.any() else float("nan")
@@ -53,6 +67,14 @@ def q_range(scores: Array, byzantine: Array) -> tuple[float, float] | None:
     (low, high) or None
         ``score >= q`` has FAR = MAR = 0 for every low < q <= high, within [0, 1]; None if no
         such q exists. The length high - low is the separation of the two kinds.
+
+    Examples
+    --------
+    >>> byzantine = np.array([False, False, True, True])
+    >>> pdrr.q_range(np.array([0.1, 0.3, 0.8, 1.0]), byzantine)
+    (0.3, 0.8)
+    >>> pdrr.q_range(np.array([0.1, 0.9, 0.8, 1.0]), byzantine) is None
+    True
     """
     scores, byzantine = _judged("q_range", scores, byzantine)
     low = float(np.clip(scores[~byzantine].max(), 0, 1))
@@ -74,6 +96,12 @@ def auc(scores: Array, byzantine: Array) -> float:
     References
     ----------
     Hanley and McNeil, Radiology 143, 1982.
+
+    Examples
+    --------
+    >>> byzantine = np.array([False, False, True, True])
+    >>> pdrr.auc(np.array([0.1, 0.9, 0.8, 1.0]), byzantine)  # three of four pairs
+    0.75
     """
     scores, byzantine = _judged("auc", scores, byzantine)
     benign = np.sort(scores[~byzantine])
@@ -83,7 +111,13 @@ def auc(scores: Array, byzantine: Array) -> float:
 
 
 def error_rate(predicted: Array, labels: Array) -> float:
-    """Share of wrong labels; two integer arrays [n], n >= 1."""
+    """Share of wrong labels; two integer arrays [n], n >= 1.
+
+    Examples
+    --------
+    >>> pdrr.error_rate(np.array([3, 1, 4, 1]), labels=np.array([3, 1, 4, 2]))
+    0.25
+    """
     predicted, labels = to_host(predicted), to_host(labels)
     if predicted.shape != labels.shape or predicted.ndim != 1 or not predicted.size:
         raise ValueError(

@@ -33,6 +33,15 @@ class Round:
     ------
     TypeError, ValueError
         Where shapes, dtypes or the number do not fit, or `previous` is not finite.
+
+    Examples
+    --------
+    >>> received = pdrr.Round(np.array([[1.0, 2.0], [3.0, 5.0]]), previous=np.array([1.0, 1.0]))
+    >>> received.k, received.d
+    (2, 2)
+    >>> received.updates
+    array([[0., 1.],
+           [2., 4.]])
     """
 
     clients: Array
@@ -79,6 +88,16 @@ class Crafted:
         simulation). Where it did not, the compromised clients sent their honest models.
     detail : mapping
         Numbers of the attack, named by its docstring.
+
+    Examples
+    --------
+    >>> honest = pdrr.Round(np.array([[1.0], [2.0], [3.0]]), np.zeros(1))
+    >>> last = np.array([False, False, True])
+    >>> crafted = pdrr.median_attack(honest, last, knowledge="full", rng=np.random.default_rng(0))
+    >>> crafted.succeeded, crafted.detail
+    (True, {'moved': 1})
+    >>> (crafted.observed.clients == honest.clients)[:, 0]
+    array([ True,  True, False])
     """
 
     observed: Round
@@ -102,6 +121,15 @@ class Detection:
         The pre-aggregated model w_pag.
     notes : tuple of str
         What a reader of the verdict has to know: non-finite models, nothing left to aggregate.
+
+    Examples
+    --------
+    >>> received = pdrr.Round(np.array([[1.0, 2], [2, 1], [3, 3], [np.nan, 0]]), np.zeros(2))
+    >>> found = pdrr.PDRR("median", q=0.9).detect(received)
+    >>> found.pre_aggregate, found.flagged
+    (array([2., 2.]), array([False, False,  True,  True]))
+    >>> found.notes
+    ('models [3] are not finite: flagged',)
     """
 
     statistic: Array

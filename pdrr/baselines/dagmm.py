@@ -30,6 +30,15 @@ class DAGMM:
     References
     ----------
     Zong et al., ICLR 2018; Lu et al. 2022, section 5.1.
+
+    Examples
+    --------
+    >>> from pdrr.baselines import DAGMM
+    >>> rng = np.random.default_rng(0)
+    >>> dagmm = DAGMM(rng.normal(size=(8, 3)), c=2, rng=rng, epochs=1)
+    >>> found = dagmm.detect(pdrr.Round(rng.normal(size=(5, 3)), np.zeros(3)))
+    >>> int(found.flagged.sum())
+    2
     """
 
     def __init__(
@@ -60,6 +69,15 @@ class DAGMM:
         """Flag the c models with the largest energy, which is the statistic and the score.
 
         `pre_aggregate` and errors as in `VAE.detect`.
+
+        Examples
+        --------
+        >>> from pdrr.baselines import DAGMM
+        >>> rng = np.random.default_rng(0)
+        >>> dagmm = DAGMM(rng.normal(size=(8, 3)), c=1, rng=rng, epochs=1)
+        >>> found = dagmm.detect(pdrr.Round(rng.normal(size=(5, 3)), np.zeros(3)))
+        >>> bool(found.flagged.argmax() == found.statistic.argmax())  # of the largest energy
+        True
         """
         z, _ = self.network.encode(self.surrogate(observed.clients))
         energy = ops.convert_to_numpy(mixture_energy(z, *self.mixture))
@@ -128,6 +146,15 @@ def mixture_energy(z: Any, phi: Any, mu: Any, sigma: Any) -> Any:
     References
     ----------
     Zong et al. 2018, eq. (6), without its inverse and determinant.
+
+    Examples
+    --------
+    One standard normal density, 1 / sqrt(2 pi) at its centre: log sqrt(2 pi) = 0.919.
+
+    >>> from pdrr.baselines import mixture_energy
+    >>> energy = mixture_energy(np.zeros((1, 1)), np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1)))
+    >>> round(float(energy[0]), 3)
+    0.919
     """
     z, phi, mu, sigma = (ops.convert_to_tensor(part) for part in (z, phi, mu, sigma))
     r = z.shape[1]

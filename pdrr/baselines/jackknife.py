@@ -47,6 +47,13 @@ def leave_one_out(
     One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
     the kept value at the edge beyond which x_i lies. So the rule on the others is
     (total - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
+
+    Examples
+    --------
+    >>> from pdrr.baselines import leave_one_out
+    >>> observed = pdrr.Round(np.array([[1.0], [2.0], [6.0]]), np.zeros(1))
+    >>> [model.tolist() for model in leave_one_out(observed, "mean")]
+    [[4.0], [3.5], [1.5]]
     """
     who, k = f"leave_one_out of {rule}", observed.k
     if rule not in RULES:

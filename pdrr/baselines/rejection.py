@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 
 def union(err: Detection, lfr: Detection) -> Array:
-    """Flagged by ERR or by LFR: bool [k] ("Union" of Fang et al. 2020, arXiv:1911.11815)."""
+    """Flagged by ERR or by LFR: bool [k] ("Union" of Fang et al. 2020, arXiv:1911.11815).
+
+    Examples
+    --------
+    >>> from pdrr.baselines import union
+    >>> nothing = np.zeros(3)
+    >>> err = pdrr.Detection(nothing, nothing, np.array([True, False, False]), nothing)
+    >>> lfr = pdrr.Detection(nothing, nothing, np.array([True, True, False]), nothing)
+    >>> union(err, lfr)
+    array([ True,  True, False])
+    """
     return err.flagged | lfr.flagged
 
 
@@ -48,6 +58,20 @@ class Rejection:
     leave_out : {"rule", "mean", "others"}
         What aggregates the models, with and without each: the rule (Fang et al.'s words), or
         their mean, as public code has it whatever the rule. "others" tries each model alone.
+
+    Examples
+    --------
+    A network whose two weights are the scores of two labels, whatever the image, stands for a
+    real one. The third model takes every image for a 1; three of four are a 0.
+
+    >>> from types import SimpleNamespace
+    >>> from pdrr.baselines import ERR
+    >>> toy = SimpleNamespace(logits=lambda model, x: np.tile(model, (len(x), 1)))
+    >>> auxiliary = np.zeros((4, 28, 28, 1)), np.array([0, 0, 0, 1])
+    >>> options = {"network": toy, "auxiliary": auxiliary, "rng": np.random.default_rng(0)}
+    >>> observed = pdrr.Round(np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 9.0]]), np.zeros(2))
+    >>> ERR("mean", c=1, **options).detect(observed).flagged
+    array([False, False,  True])
     """
 
     column: int  # of `_harm`
@@ -93,6 +117,20 @@ class Rejection:
         ------
         ValueError
             If a model is not finite, or c or beta do not fit k - 1 models.
+
+        Examples
+        --------
+        The network is that of `Rejection`. Only without the third model the mean is right for three
+        images of four instead of one.
+
+        >>> from types import SimpleNamespace
+        >>> from pdrr.baselines import ERR
+        >>> toy = SimpleNamespace(logits=lambda model, x: np.tile(model, (len(x), 1)))
+        >>> auxiliary = np.zeros((4, 28, 28, 1)), np.array([0, 0, 0, 1])
+        >>> options = {"network": toy, "auxiliary": auxiliary, "rng": np.random.default_rng(0)}
+        >>> observed = pdrr.Round(np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 9.0]]), np.zeros(2))
+        >>> ERR("mean", c=1, **options).detect(observed).scores
+        array([0. , 0. , 0.5])
         """
         return self.detect_both(observed)[self.column]
 
@@ -134,6 +172,19 @@ class ERR(Rejection):
     References
     ----------
     Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
+
+    Examples
+    --------
+    The network is that of `Rejection`; each model is tried alone, on four images of label 0.
+
+    >>> from types import SimpleNamespace
+    >>> from pdrr.baselines import ERR
+    >>> toy = SimpleNamespace(logits=lambda model, x: np.tile(model, (len(x), 1)))
+    >>> auxiliary = np.zeros((4, 28, 28, 1)), np.zeros(4, int)
+    >>> options = {"network": toy, "auxiliary": auxiliary, "rng": np.random.default_rng(0)}
+    >>> observed = pdrr.Round(np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 9.0]]), np.zeros(2))
+    >>> ERR("mean", c=1, leave_out="others", **options).detect(observed).scores
+    array([0., 0., 1.])
     """
 
     column = 0
@@ -147,6 +198,20 @@ class LFR(Rejection):
     References
     ----------
     Fang et al., USENIX Security 2020, arXiv:1911.11815, section 5; Lu et al. 2022, section 5.1.
+
+    Examples
+    --------
+    The network is that of `Rejection`. w_p gives the right label a probability of 1/2, the first
+    model 3/4, the second 1/4: losses of log 2, log 4/3 and log 4.
+
+    >>> from types import SimpleNamespace
+    >>> from pdrr.baselines import LFR
+    >>> toy = SimpleNamespace(logits=lambda model, x: np.tile(model, (len(x), 1)))
+    >>> auxiliary = np.zeros((1, 28, 28, 1)), np.array([0])
+    >>> options = {"network": toy, "auxiliary": auxiliary, "rng": np.random.default_rng(0)}
+    >>> observed = pdrr.Round(np.array([[np.log(3), 0.0], [0.0, np.log(3)]]), np.zeros(2))
+    >>> LFR("mean", c=1, leave_out="others", **options).detect(observed).scores.round(3)
+    array([-0.405,  0.693])
     """
 
     column = 1
@@ -156,5 +221,18 @@ def err_and_lfr(observed: Round, rule: str, **settings: Any) -> tuple[Detection,
     """ERR's and LFR's detections, for the price of one: both try the same aggregates.
 
     `settings` are the keyword parameters of either (see `Rejection`).
+
+    Examples
+    --------
+    The network is that of `Rejection`.
+
+    >>> from types import SimpleNamespace
+    >>> from pdrr.baselines import err_and_lfr
+    >>> toy = SimpleNamespace(logits=lambda model, x: np.tile(model, (len(x), 1)))
+    >>> auxiliary = np.zeros((4, 28, 28, 1)), np.array([0, 0, 0, 1])
+    >>> options = {"network": toy, "auxiliary": auxiliary, "rng": np.random.default_rng(0)}
+    >>> observed = pdrr.Round(np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 9.0]]), np.zeros(2))
+    >>> [np.flatnonzero(d.flagged).tolist() for d in err_and_lfr(observed, "mean", c=1, **options)]
+    [[2], [2]]
     """
     return ERR(rule, **settings).detect_both(observed)

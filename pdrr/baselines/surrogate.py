@@ -38,6 +38,17 @@ def snapshots(
     Returns
     -------
     array [count, d] float32.
+
+    Examples
+    --------
+    A network that adds the number of its images to each weight stands for a real one.
+
+    >>> from types import SimpleNamespace
+    >>> from pdrr.baselines import snapshots
+    >>> toy = SimpleNamespace(initial=np.zeros(2), train=lambda model, x, y, rng: model + len(y))
+    >>> auxiliary = np.zeros((4, 28, 28, 1)), np.zeros(4, int)
+    >>> snapshots(toy, auxiliary, count=3, rng=np.random.default_rng(0)).tolist()
+    [[2.0, 2.0], [4.0, 4.0], [6.0, 6.0]]
     """
     if whole("snapshots", "count", count) < 1 or len(auxiliary[1]) < 2:
         raise ValueError(

@@ -39,6 +39,15 @@ class VAE:
     References
     ----------
     An and Cho 2015, algorithm 4; Li et al. 2020, arXiv:2002.00211; Lu et al. 2022, section 5.1.
+
+    Examples
+    --------
+    >>> from pdrr.baselines import VAE
+    >>> rng = np.random.default_rng(0)
+    >>> vae = VAE(rng.normal(size=(8, 3)), c=2, rng=rng, epochs=1)
+    >>> found = vae.detect(pdrr.Round(rng.normal(size=(5, 3)), np.zeros(3)))
+    >>> int(found.flagged.sum())
+    2
     """
 
     def __init__(
@@ -67,6 +76,15 @@ class VAE:
         Statistic and scores are minus the mean of log p(x | z) over z of q(z | x), in nats.
         Nothing is aggregated: `pre_aggregate` is the previous model. ValueError for models that
         are not finite, or not of the d of the snapshots.
+
+        Examples
+        --------
+        >>> from pdrr.baselines import VAE
+        >>> rng = np.random.default_rng(0)
+        >>> vae = VAE(rng.normal(size=(8, 3)), c=1, rng=rng, epochs=1)
+        >>> found = vae.detect(pdrr.Round(rng.normal(size=(5, 3)), np.zeros(3)))
+        >>> bool(found.flagged[found.scores.argmax()]), found.pre_aggregate.tolist()
+        (True, [0.0, 0.0, 0.0])
         """
         x = self.surrogate(observed.clients)
         mean, deviation = self.network.encode(x)

@@ -56,6 +56,16 @@ def patient_attack(honest: Round, byzantine: np.ndarray, rng: np.random.Generato
     References
     ----------
     After Baruch, Baruch and Goldberg, "A little is enough", NeurIPS 2019, arXiv:1902.06156.
+
+    Examples
+    --------
+    The benign models are 12 to 29: mu = 20.5 and sigma = 5.2, moving up.
+
+    >>> from pdrr.classroom.contest import patient_attack
+    >>> honest = pdrr.Round(np.arange(30.0)[:, None], np.zeros(1))
+    >>> sent = patient_attack(honest, np.arange(30) < 12, np.random.default_rng(0))
+    >>> sent.shape, bool(sent.min() > 20.5 - 5.2 and sent.max() < 20.5 - 2.5)
+    ((12, 1), True)
     """
     benign = honest.clients[~byzantine].astype(np.float64)
     far_out = rng.uniform(*PATIENCE, (int(byzantine.sum()), honest.d))
@@ -79,6 +89,12 @@ def evasion(attack: Attack, seeds: Iterable[int] = SEEDS) -> float:
     Returns
     -------
     float in [0, 1]. Doing nothing gives 0.
+
+    Examples
+    --------
+    >>> from pdrr.classroom.contest import evasion
+    >>> evasion(lambda honest, byzantine, rng: honest.clients[byzantine], seeds=[1])  # no attack
+    0.0
     """
     damage = []
     for seed in seeds:
@@ -105,6 +121,12 @@ def detection(detector: Detector, seeds: Iterable[int] = SEEDS) -> float:
     Returns
     -------
     float in [0, 1]. Flagging nobody, everybody, or at random gives 0 or little more.
+
+    Examples
+    --------
+    >>> from pdrr.classroom.contest import detection
+    >>> detection(lambda observed: np.zeros(observed.k, dtype=bool), seeds=[1])  # nobody is flagged
+    0.0
     """
     scores = []
     for seed in seeds:

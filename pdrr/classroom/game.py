@@ -42,6 +42,14 @@ class Game:
         Of the global model, before the first round and after each.
     rounds : tuple of Round
         What the server observed.
+
+    Examples
+    --------
+    >>> from pdrr.classroom import Classroom
+    >>> room = Classroom(seed=1, k=5, c=2)
+    >>> game = room.play(lambda observed: pdrr.mean(observed.clients), rounds=2)
+    >>> game.model.shape, game.accuracies.shape, [observed.number for observed in game.rounds]
+    ((2674,), (3,), [1, 2])
     """
 
     model: np.ndarray
@@ -68,6 +76,13 @@ class Classroom:
         The compromised clients. A defence must not look at it.
     initial : array [d] float32
         The first global model, d = 2674.
+
+    Examples
+    --------
+    >>> from pdrr.classroom import Classroom
+    >>> room = Classroom(seed=1, k=5, c=2)
+    >>> int(room.byzantine.sum()), room.initial.shape
+    (2, (2674,))
     """
 
     def __init__(self, seed: int, *, k: int = 30, c: int = 12) -> None:
@@ -94,13 +109,30 @@ class Classroom:
         ).astype(np.float32)
 
     def accuracy(self, model: np.ndarray) -> float:
-        """Share of the digits of writers outside the federation that `model` [d] reads right."""
+        """Share of the digits of writers outside the federation that `model` [d] reads right.
+
+        Examples
+        --------
+        >>> from pdrr.classroom import Classroom
+        >>> room = Classroom(seed=1, k=5, c=2)
+        >>> round(room.accuracy(np.zeros(2674)), 2)  # it takes every digit for a 0
+        0.1
+        """
         images, labels = self._test
         _, scores = _forward(_layers(model), images)
         return float((np.argmax(scores, axis=1) == labels).mean())
 
     def honest_round(self, previous: np.ndarray, number: int) -> Round:
-        """The round in which all k clients train from `previous` [d] as they should."""
+        """The round in which all k clients train from `previous` [d] as they should.
+
+        Examples
+        --------
+        >>> from pdrr.classroom import Classroom
+        >>> room = Classroom(seed=1, k=5, c=2)
+        >>> honest = room.honest_round(room.initial, number=1)
+        >>> honest.clients.shape, bool((honest.previous == room.initial).all())
+        ((5, 2674), True)
+        """
         previous = np.asarray(previous, np.float32)
         clients = [
             _train(previous, images, labels, np.random.default_rng([self.seed, number, i]))
@@ -109,7 +141,17 @@ class Classroom:
         return Round(np.stack(clients), previous, number)
 
     def attacked(self, honest: Round, attack: Attack) -> Round:
-        """The round as the server observes it when the compromised clients run `attack`."""
+        """The round as the server observes it when the compromised clients run `attack`.
+
+        Examples
+        --------
+        >>> from pdrr.classroom import Classroom
+        >>> room = Classroom(seed=1, k=5, c=2)
+        >>> honest = room.honest_round(room.initial, number=1)
+        >>> observed = room.attacked(honest, lambda honest, byzantine, rng: np.zeros((2, honest.d)))
+        >>> (observed.clients == 0).all(axis=1).tolist() == room.byzantine.tolist()
+        True
+        """
         # a generator that does not tell the classroom's seed
         state = np.random.SeedSequence([self.seed, honest.number, self.k]).generate_state(4)
         rng = np.random.default_rng(state)
@@ -146,6 +188,17 @@ class Classroom:
             The global model to start from; `initial` by default.
         first : int >= 1
             Number of the first round.
+
+        Examples
+        --------
+        >>> from pdrr.classroom import Classroom
+        >>> room = Classroom(seed=1, k=5, c=2)
+        >>> def turned(honest, byzantine, rng):
+        ...     return -honest.clients[byzantine]
+        >>> quiet = room.play(lambda seen: pdrr.mean(seen.clients), rounds=3)
+        >>> attacked = room.play(lambda seen: pdrr.mean(seen.clients), rounds=3, attack=turned)
+        >>> bool(quiet.accuracies[-1] > attacked.accuracies[-1])
+        True
         """
         model = self.initial if start is None else start
         accuracies, seen = [self.accuracy(model)], []

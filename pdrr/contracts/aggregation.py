@@ -32,6 +32,15 @@ def check_aggregator(f: Answer, rule: str, seeds: Iterable[int] = ()) -> None:
     ------
     AssertionError
         If an answer is wrong; the message names the mistake where it is a known one.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_aggregator
+    >>> check_aggregator(pdrr.mean, "mean")
+    >>> check_aggregator(lambda clients: clients.sum(axis=0), "mean")
+    Traceback (most recent call last):
+        ...
+    AssertionError: your mean is the sum: divide by k.
     """
     if rule not in NAMES:
         raise ValueError(f"check_aggregator needs a rule of {', '.join(NAMES)}, got {rule!r}")
@@ -49,6 +58,14 @@ def check_edges(f: Answer, rule: str) -> None:
 
     Trimmed mean: nothing to trim, and all but the middle. Median: an even number of models, and
     two. Krum: two equal scores, and a single neighbour.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_edges
+    >>> check_edges(lambda x: np.sort(x, axis=0)[len(x) // 2], "median")
+    Traceback (most recent call last):
+        ...
+    AssertionError: for even k you take the upper middle value: take the mean of the middle two.
     """
     edges = {
         "trimmed_mean": [(MODELS, 0), (MODELS[:4], 0), (MODELS, 2), (MODELS[:4], 1)],
@@ -61,7 +78,16 @@ def check_edges(f: Answer, rule: str) -> None:
 
 
 def check_selection(f: Answer) -> None:
-    """Check Krum's choice: ``f(clients, scores)`` gives the model [d] with the smallest score."""
+    """Check Krum's choice: ``f(clients, scores)`` gives the model [d] with the smallest score.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_selection
+    >>> check_selection(lambda clients, scores: scores.argmin())
+    Traceback (most recent call last):
+        ...
+    AssertionError: your Krum returns the number of the client: return its model.
+    """
     shown = [[5, 2, 4, 3, 9], [7, 2, 2, 3, 9], [1, 4, 1, 1, 9]]
     cases = [Case(f"scores {scores}", (MODELS, np.array(scores, float))) for scores in shown]
 
@@ -100,6 +126,14 @@ def check_lie(f: Answer, seeds: Iterable[int] = ()) -> None:
     """Check how one client sets the mean: ``f(others, target)`` gives its model [d].
 
     others is an array [k - 1, d], target [d]: with the model the mean of all k is the target.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_lie
+    >>> check_lie(lambda others, target: len(others) * target - others.sum(axis=0))
+    Traceback (most recent call last):
+        ...
+    AssertionError: you count k - 1 models: with your own there are k.
     """
     cases = [Case("4 other models", (MODELS[:4], np.array([7, 0, -1], np.float32)))]
     for seed in seeds:
@@ -130,6 +164,16 @@ def check_breakdown(f: Answer) -> None:
 
     rule is "mean", "trimmed_mean" or "median"; beta matters for the trimmed mean alone. So many
     clients, and no fewer, can move the aggregate as far as they like.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_breakdown
+    >>> answers = {"mean": lambda k, beta: 1, "trimmed_mean": lambda k, beta: beta}
+    >>> answers["median"] = lambda k, beta: (k + 1) // 2
+    >>> check_breakdown(lambda rule, k, beta: answers[rule](k, beta))
+    Traceback (most recent call last):
+        ...
+    AssertionError: your trimmed mean falls to beta liars: these are trimmed, one more is not.
     """
     settings = [("mean", 5, 0), ("mean", 8, 0), ("trimmed_mean", 9, 2), ("trimmed_mean", 30, 12)]
     settings += [("trimmed_mean", 5, 0), ("median", 5, 0), ("median", 8, 0), ("median", 30, 0)]

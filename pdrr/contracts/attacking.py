@@ -17,6 +17,15 @@ def check_direction(f: Answer, seeds: Iterable[int] = ()) -> None:
     """Check the change direction: ``f(models, previous, rule)`` gives s [d] of -1, 0, +1.
 
     models is an array [n, d] float32, previous [d], and rule aggregates: [n, d] to [d].
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_direction
+    >>> check_direction(lambda models, previous, rule: np.sign(rule(models - previous)))
+    >>> check_direction(lambda models, previous, rule: np.sign(rule(models)))
+    Traceback (most recent call last):
+        ...
+    AssertionError: your direction is the sign of the weights: subtract w_p.
     """
     models = np.array([[3, 1, -4, 0, 9], [5, 2, -1, 0, 4], [4, 6, -7, 3, 4]], np.float32)
     previous = np.array([4, 1, -3, 2, 5], np.float32)
@@ -30,7 +39,17 @@ def check_direction(f: Answer, seeds: Iterable[int] = ()) -> None:
 
 
 def check_zero_change(f: Answer) -> None:
-    """Check that the direction is exactly 0 where no model moves; `f` as in `check_direction`."""
+    """Check that the direction is exactly 0 where no model moves; `f` as in `check_direction`.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_zero_change
+    >>> check_zero_change(lambda models, previous, rule: np.sign(rule(models - previous)))
+    >>> check_zero_change(lambda models, previous, rule: rule(models - previous))
+    Traceback (most recent call last):
+        ...
+    AssertionError: your direction is the difference itself: take its sign.
+    """
     stack = np.random.default_rng(3).normal(size=(7, 60)).astype(np.float32)
     stack[:, ::2] = stack[0, ::2]
     case = Case(
@@ -48,6 +67,17 @@ def check_simulation(f: Answer, seeds: Iterable[int] = (0, 1, 2)) -> None:
 
     Whether Krum, with c = copies, selects one of `copies` models w_p - lam * s among the honest
     models [n, d] that the attacker knows. So n + copies models are judged by n - 2 others each.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_simulation
+    >>> def accepts(known, previous, direction, lam, copies):
+    ...     models = np.vstack([[previous + lam * direction] * copies, known])
+    ...     return (pdrr.krum(models, c=copies) == models[0]).all()
+    >>> check_simulation(accepts)
+    Traceback (most recent call last):
+        ...
+    AssertionError: your malicious model moves along s: it must move against it, w_p - lambda s.
     """
     cases = []
     for seed in seeds:
@@ -77,6 +107,17 @@ def check_lambda_search(f: Answer, width: float = 1e-3) -> None:
     accepts(lam) tells whether Krum would select the malicious model. Needed is the largest such
     lambda up to the bound, to a relative `width`; and 0 if none of 1e-9 or more is accepted. With
     width = 0.5 halving is enough.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_lambda_search
+    >>> def halve(accepts, bound):
+    ...     return next((lam for lam in bound / 2.0 ** np.arange(40) if accepts(lam)), 0)
+    >>> check_lambda_search(halve, width=0.5)
+    >>> check_lambda_search(halve)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: you only halve: bisect between the accepted and the rejected value. ...
     """
     task = "your search"
     settings = [(0.0, 1.0), (5.0, 1.0), (0.73, 1.0), (0.26, 2.0), (0.9, 64.0), (3e-5, 1.0)]
@@ -103,6 +144,14 @@ def check_damage(f: Answer) -> None:
 
     The lost share of accuracy, at least 0, times the share of malicious models not flagged:
     max(0, 1 - after / before) * MAR.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_damage
+    >>> check_damage(lambda before, after, flagged, byzantine: max(0, 1 - after / before))
+    Traceback (most recent call last):
+        ...
+    AssertionError: you forget detection: multiply by the share of malicious models not flagged.
     """
     byzantine = np.array([True, False, True, False, True, True, False])
     flagged = np.array([True, True, False, False, False, False, False])

@@ -13,6 +13,14 @@ def check_scores(f: Answer) -> None:
     """Check suspicion scores: ``f(statistic, rule)`` with a statistic [k] gives scores [k].
 
     Krum rho / max rho, trimmed mean n^c / max n^c, median 1 - n^r / max n^r.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_scores
+    >>> check_scores(lambda statistic, rule: statistic / statistic.max())
+    Traceback (most recent call last):
+        ...
+    AssertionError: few remained values are suspicious: the median's score is 1 - n / max n.
     """
     shown = {
         "krum": [0.9, 0.88, -0.1, 0.05, 0.2],
@@ -50,13 +58,31 @@ def check_scores(f: Answer) -> None:
 
 
 def check_far(f: Answer) -> None:
-    """Check the false alarm rate: ``f(flagged, byzantine)``, both bool [k]."""
+    """Check the false alarm rate: ``f(flagged, byzantine)``, both bool [k].
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_far
+    >>> check_far(lambda flagged, byzantine: (flagged & ~byzantine).mean())
+    Traceback (most recent call last):
+        ...
+    AssertionError: your FAR divides by all k models: by the benign ones.
+    """
     right, mistakes = _rates()
     judge("your FAR", f, _verdicts(), right, mistakes)
 
 
 def check_mar(f: Answer) -> None:
-    """Check the missing alarm rate: ``f(flagged, byzantine)``, both bool [k]."""
+    """Check the missing alarm rate: ``f(flagged, byzantine)``, both bool [k].
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_mar
+    >>> check_mar(lambda flagged, byzantine: flagged[byzantine].mean())
+    Traceback (most recent call last):
+        ...
+    AssertionError: your MAR is 1 - MAR.
+    """
     right, mistakes = _rates(missing=True)
     judge("your MAR", f, _verdicts(), right, mistakes)
 
@@ -66,6 +92,14 @@ def check_q_range(f: Answer) -> None:
 
     low is the largest benign score, high the smallest malicious one, both clipped to [0, 1]; None
     where no q has FAR = MAR = 0.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_q_range
+    >>> check_q_range(lambda scores, byzantine: (max(scores[~byzantine]), min(scores[byzantine])))
+    Traceback (most recent call last):
+        ...
+    AssertionError: your range leaves [0, 1] and is never None: clip it; None where it is empty.
     """
     byzantine = np.array([False, True, False, True, False])
     shown = [

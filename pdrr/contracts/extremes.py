@@ -34,6 +34,17 @@ def check_extremes(
     ------
     AssertionError
         If a value lies outside its interval, or is not drawn for each attacker and coordinate.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_extremes
+    >>> def attack(honest, byzantine, direction, rng):
+    ...     own = honest.clients[byzantine]
+    ...     return own.mean(axis=0) - rng.random(own.shape) * direction * own.std(axis=0)
+    >>> check_extremes(attack, "partial")
+    Traceback (most recent call last):
+        ...
+    AssertionError: you draw from 0 to 1 sigma: from 3 to 4.
     """
     if knowledge not in KNOWLEDGE:
         raise ValueError(f"check_extremes needs knowledge 'full' or 'partial', got {knowledge!r}")

@@ -143,6 +143,17 @@ def check_own_work(f: Answer, allowed: Sequence[str] = ()) -> None:
     AssertionError
         If `f` belongs to pdrr, or names something of it that is not allowed. It finds what a
         tired student does, not what a determined one can hide.
+
+    Examples
+    --------
+    >>> from pdrr import median
+    >>> from pdrr.contracts import check_own_work
+    >>> def mine(clients):
+    ...     return median(clients)
+    >>> check_own_work(mine)
+    Traceback (most recent call last):
+        ...
+    AssertionError: mine uses pdrr's median: write it yourself.
     """
     if not isinstance(f, FunctionType):
         raise AssertionError(f"a function made with def is needed, got {type(f).__name__}.")

@@ -37,7 +37,16 @@ STACKS = [(np.array(models, np.float32), c) for models, c in _PLANES]
 
 
 def check_distances(f: Answer, seeds: Iterable[int] = ()) -> None:
-    """Check squared Euclidean distances: ``f(clients)`` with clients [k, d] gives [k, k]."""
+    """Check squared Euclidean distances: ``f(clients)`` with clients [k, d] gives [k, k].
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_distances
+    >>> check_distances(lambda x: np.linalg.norm(x[:, None] - x, axis=2))
+    Traceback (most recent call last):
+        ...
+    AssertionError: your distances are not squared: Krum sums squared Euclidean distances.
+    """
     cases = [Case(f"{len(models)} models in the plane", (models,)) for models, _ in STACKS[:2]]
     for seed in seeds:
         models = np.random.default_rng(seed).integers(-9, 9, (6, 4)).astype(np.float32)
@@ -69,7 +78,16 @@ def check_distances(f: Answer, seeds: Iterable[int] = ()) -> None:
 
 
 def check_krum_scores(f: Answer, seeds: Iterable[int] = ()) -> None:
-    """Check Krum's scores: ``f(distances, c=...)`` with squared distances [k, k] gives [k]."""
+    """Check Krum's scores: ``f(distances, c=...)`` with squared distances [k, k] gives [k].
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_krum_scores
+    >>> check_krum_scores(lambda squared, c: np.sort(squared)[:, 1 : len(squared) - c].sum(axis=1))
+    Traceback (most recent call last):
+        ...
+    AssertionError: your Krum sums the k - c - 1 nearest, the paper k - c - 2.
+    """
     stacks = list(STACKS)
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -100,6 +118,17 @@ def check_precision(f: Answer, of: str) -> None:
     ------
     AssertionError
         If differences in the last digits of float32 are lost.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_precision
+    >>> def expanded(clients):
+    ...     squares = (clients**2).sum(axis=1)
+    ...     return squares[:, None] - 2 * clients @ clients.T + squares
+    >>> check_precision(expanded, "distances")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: your distances lose digits: take the difference of two models first, ...
     """
     if of not in ("distances", "krum"):
         raise ValueError(f"check_precision needs of 'distances' or 'krum', got {of!r}")

@@ -37,6 +37,17 @@ def check_statistic(f: Answer, rule: str, seeds: Iterable[int] = ()) -> None:
     ------
     AssertionError
         If an answer is wrong; the message names the mistake where it is a known one.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_statistic
+    >>> def rho(observed, c):
+    ...     chosen = pdrr.krum(observed.clients, c=c)
+    ...     return [np.corrcoef(model, chosen)[0, 1] for model in observed.clients]
+    >>> check_statistic(rho, "krum")
+    Traceback (most recent call last):
+        ...
+    AssertionError: you correlate weights: subtract w_p, then take signs.
     """
     _check_rule("check_statistic", rule)
     rounds = [_distinct(20, 7, 30), _distinct(21, 8, 30)]
@@ -49,6 +60,18 @@ def check_ties(f: Answer, rule: str, seeds: Iterable[int] = (0, 1)) -> None:
     """Check the statistic where values are equal, or a model does not move; as `check_statistic`.
 
     In the first rounds many models stay where they were, and attackers send equal models.
+
+    Examples
+    --------
+    >>> from pdrr.contracts import check_ties
+    >>> def trimmed(observed, beta):
+    ...     rank = observed.clients.argsort(axis=0, kind="stable").argsort(axis=0)
+    ...     moved = pdrr.trimmed_mean(observed.clients, beta=beta) != observed.previous
+    ...     return ((rank < beta) | (rank >= observed.k - beta))[:, moved].sum(axis=1)
+    >>> check_ties(trimmed, "trimmed_mean")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: you sorted with argsort: of equal values the lower client always comes ...
     """
     _check_rule("check_ties", rule)
     rounds = []

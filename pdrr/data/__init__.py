@@ -49,6 +49,13 @@ def load(
         If the named file or folder does not exist.
     ValueError
         If `source` is none of these, is damaged, or has too few writers.
+
+    Examples
+    --------
+    >>> from pdrr import data
+    >>> drawn = data.load("glyphs", writers=2)
+    >>> len(drawn), drawn.synthetic, drawn.images.shape[1:]
+    (2, True, (28, 28))
     """
     if writers < 1:
         raise ValueError(f"load needs writers >= 1, got {writers}")

@@ -43,6 +43,15 @@ def detection(
     -------
     Records
         A row per client: statistic, score, flagged, byzantine. One run: FAR, MAR, q range.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.detection("median", profile="smoke", q=0.9)
+    >>> int(found.table["byzantine"].sum()), int(found.table["flagged"].sum())
+    (20, 20)
+    >>> found.runs[["far", "mar"]].to_dict("records")
+    [{'far': 0.0, 'mar': 0.0}]
     """
     given = {"c": options.get("c"), "beta": options.get("beta")}
     chosen = settings(profile, source, seed, **given)
@@ -92,6 +101,13 @@ def first_parameters(
     Records
         A row per point; `model` is "benign", "malicious", "previous global", "next global" (Krum
         without the attack) or "next global, attacked".
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.first_parameters(profile="smoke", number=1)
+    >>> found.table["model"].value_counts()[["benign", "malicious", "next global"]].to_dict()
+    {'benign': 30, 'malicious': 20, 'next global': 1}
     """
     here = scene("krum", number=number, knowledge=knowledge, epsilon=epsilon, **options)
     previous = here.honest.previous

@@ -40,6 +40,15 @@ def timing(*, repeats: int = 3, **options: Any) -> Records:
     Records
         A row per repeat: seconds. A run per scheme and rule: median, smallest and largest, the
         warm-up's seconds, and the set-up's (training before any round).
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.timing(profile="smoke", repeats=1)
+    >>> len(found.table)  # five schemes, three rules
+    15
+    >>> sorted(set(found.runs["scheme"][found.runs["setup_s"] > 0]))  # trained before any round
+    ['DAGMM', 'VAE']
     """
     _check("timing", repeats)
     timed = [each for each in entries.chosen(entries.usual()) if each.flags != "votes"]
@@ -102,6 +111,13 @@ def by_coordinates(
     -------
     Records
         A row per repeat: seconds. A run per scheme and number: median, smallest and largest.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.by_coordinates(profile="smoke", numbers=[10, 100_000], repeats=1)
+    >>> found.runs[["scheme", "coordinates"]].to_dict("records")  # d = 1947: no 100,000
+    [{'scheme': 'DAGMM', 'coordinates': 10}, {'scheme': 'VAE', 'coordinates': 10}]
     """
     _check("by_coordinates", repeats)
     from pdrr.baselines import DAGMM, VAE  # Keras

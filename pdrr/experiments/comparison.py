@@ -45,6 +45,14 @@ def rounds(
     -------
     Records
         Those of `one_round`, one after the other.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> which = {"numbers": [1], "knowledge": ["full", "partial"], "profile": "smoke"}
+    >>> found = experiments.rounds("median", schemes=["PDRR"], **which)
+    >>> found.runs[["knowledge", "mar"]].to_dict("records")
+    [{'knowledge': 'full', 'mar': 0.0}, {'knowledge': 'partial', 'mar': 0.0}]
     """
     if numbers is None:
         numbers = settings(profile, source, seed).evaluation.rounds
@@ -74,6 +82,13 @@ def one_round(rule: str, *, store: Store | None = None, **options: Any) -> Recor
     Records
         A row per scheme, reading and client: statistic, score, flagged, byzantine. A run per
         scheme and reading: FAR, MAR, q range, accuracies, seconds.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.one_round("median", profile="smoke", schemes=["PDRR"])
+    >>> found.runs[["scheme", "mar"]].to_dict("records")
+    [{'scheme': 'PDRR', 'mar': 0.0}]
     """
     given = {"profile": "quick", "source": "glyphs", "seed": 1, **options}
     return cached(compare, {"rule": rule, **given}, store)
@@ -100,6 +115,14 @@ def compare(
         reconstructs with HIGH probability, as the paper prints), "output layer" (VAE and DAGMM look
         at the last layer's weights), "from w_p" (their snapshots start from the round's global
         model).
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> which = {"profile": "smoke", "source": "glyphs", "seed": 1}
+    >>> found = experiments.compare(rule="median", schemes=["ERR", "PDRR"], **which)
+    >>> found.table.groupby("scheme").size().to_dict()
+    {'ERR': 50, 'PDRR': 50}
     """
     named = entries.usual() if schemes is None else schemes
     chosen = entries.chosen(named, readings)
@@ -161,6 +184,15 @@ def unattacked(*, rule: str, store: Store | None = None, **options: Any) -> Reco
     Records
         A row per client: statistic, score, flagged. One run: FAR, and the accuracy of w_p, of the
         rule's aggregate of all models, and of PDRR's re-aggregate.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.unattacked(rule="median", profile="smoke")
+    >>> bool(found.table["byzantine"].any())
+    False
+    >>> float(found.runs["far"][0]) == float(found.table["flagged"].mean())  # all alarms are false
+    True
     """
     here = scene(rule, attack=NOBODY, store=store, **options)
     detector = defense(here.settings, rule)

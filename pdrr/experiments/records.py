@@ -25,6 +25,16 @@ class Records:
         One row per run: parameters, measures, seconds.
     provenance : mapping
         Profile, settings, data set and hash, versions, device, seconds, commit.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from pdrr.experiments import Records
+    >>> table = pd.DataFrame({"seed": [1, 1, 2, 2], "score": [0.5, 1.0, 0.25, 1.0]})
+    >>> runs = pd.DataFrame({"seed": [1, 2], "far": [0.5, 0.0]})
+    >>> records = Records(table, runs, {"data": "glyphs", "synthetic": True, "d": 1947})
+    >>> [len(part.table) for part in (records, records.where(seed=2))]
+    [4, 2]
     """
 
     table: pd.DataFrame
@@ -33,7 +43,16 @@ class Records:
 
     @property
     def caption(self) -> str:
-        """What the results were computed on, in one line; never mixes synthetic and real."""
+        """What the results were computed on, in one line; never mixes synthetic and real.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from pdrr.experiments import Records
+        >>> runs = pd.DataFrame({"seed": [1, 2], "far": [0.5, 0.0]})
+        >>> Records(runs, runs, {"data": "glyphs", "synthetic": True, "d": 1947}).caption
+        'glyphs (synthetic data), d = 1,947, seeds 1, 2'
+        """
         p = self.provenance
         kind = "synthetic" if p["synthetic"] else "real"
         seeds = self.runs["seed"].unique().tolist()
@@ -41,7 +60,16 @@ class Records:
         return f"{p['data']} ({kind} data), d = {p['d']:,}, {named}"
 
     def where(self, **values: Any) -> Records:
-        """The part with the given values in the columns of both tables."""
+        """The part with the given values in the columns of both tables.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from pdrr.experiments import Records
+        >>> runs = pd.DataFrame({"seed": [1, 2], "far": [0.5, 0.0]})
+        >>> Records(runs, runs, {}).where(seed=2).runs["far"].tolist()
+        [0.0]
+        """
         table, runs = self.table, self.runs
         for name, value in values.items():
             table, runs = table[table[name] == value], runs[runs[name] == value]
@@ -50,7 +78,18 @@ class Records:
         return Records(table, runs, self.provenance)
 
     def save(self, folder: Path, stem: str) -> None:
-        """Write ``stem.csv`` (table) and ``stem.json`` (runs, provenance) into `folder`."""
+        """Write ``stem.csv`` (table) and ``stem.json`` (runs, provenance) into `folder`.
+
+        Examples
+        --------
+        >>> import pandas as pd, pathlib, tempfile
+        >>> from pdrr.experiments import Records
+        >>> runs = pd.DataFrame({"seed": [1, 2], "far": [0.5, 0.0]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Records(runs, runs, {}).save(pathlib.Path(folder), "mine")
+        ...     sorted(path.name for path in pathlib.Path(folder).iterdir())
+        ['mine.csv', 'mine.json']
+        """
         with atomic(folder / f"{stem}.csv") as path:
             self.table.to_csv(path, index=False, float_format="%.9g")
         content = {
@@ -65,7 +104,19 @@ class Records:
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Records:
-        """Read what `save` wrote; ValueError naming the file if it is missing or damaged."""
+        """Read what `save` wrote; ValueError naming the file if it is missing or damaged.
+
+        Examples
+        --------
+        >>> import pandas as pd, pathlib, tempfile
+        >>> from pdrr.experiments import Records
+        >>> runs = pd.DataFrame({"seed": [1, 2], "far": [0.5, 0.0]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Records(runs, runs, {}).save(pathlib.Path(folder), "mine")
+        ...     again = Records.load(pathlib.Path(folder), "mine")
+        >>> again.runs.to_dict("list")
+        {'seed': [1, 2], 'far': [0.5, 0.0]}
+        """
         try:
             content = json.loads((folder / f"{stem}.json").read_text("utf-8"))
             table = pd.read_csv(folder / f"{stem}.csv")

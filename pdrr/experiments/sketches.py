@@ -34,6 +34,15 @@ def round_values(*, rule: str = "trimmed_mean", **options: Any) -> Records:
         A row per value: ``part`` is "previous", "new", "update" (w_i - w_p) or "image"; ``client``
         is 0 for the server's; ``item`` numbers images and filters, ``row`` and ``column`` their
         pixels and weights. The weights are those of the network's first 5x5 filters.
+
+    Examples
+    --------
+    Three clients with four images of 28 x 28 pixels each, and two filters in the small network:
+
+    >>> from pdrr import experiments
+    >>> found = experiments.round_values(profile="smoke")
+    >>> found.table.groupby("part").size().to_dict()
+    {'image': 9408, 'new': 50, 'previous': 50, 'update': 150}
     """
     here = scene(rule, attack=NOBODY, **options)
     honest, chosen, federation = here.honest, here.settings, here.federation
@@ -68,6 +77,15 @@ def attacked_coordinate(*, knowledge: str = "full", **options: Any) -> Records:
     Records
         A row per model, ``stage`` ("before", "after") and value, with its ``rank`` among the k and
         whether it was ``trimmed``. One run: w_p,j, the aggregates, how many coordinates fall.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> run = experiments.attacked_coordinate(profile="smoke").runs.iloc[0]
+    >>> bool(run["aggregate_before"] > run["previous"])  # it would rise
+    True
+    >>> bool(run["aggregate_after"] < run["aggregate_before"])
+    True
     """
     here = scene("trimmed_mean", knowledge=knowledge, **options)
     honest, observed, chosen = here.honest, here.observed, here.settings
