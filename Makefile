@@ -10,23 +10,21 @@ ARGS    ?=
 PYTHON  ?= python3
 
 export PDRR_CACHE ?= $(CURDIR)/build/cache
-export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 READY   := .venv/.ready
 RUN     := .venv/bin/python -m pdrr
 STEMS   := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 SITE    := build/site/_build/html
+LOG     := build/site/build.log
+STARTED := $(shell date +%s)
 PDF     := build/site/pdrr.pdf
 
-# notebooks of the paper's sections
-sec2 := fig01
-sec3 := fig02 fig03
-sec4 := fig04 fig05 fig06 fig07
-sec5 := fig08 fig09 fig10 fig11 table1 table2 table2b table3 table4
+# of the paper; book/_toc.yml says which notebooks they hold
+SECTIONS := sec2 sec3 sec4 sec5
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) sec2 sec3 sec4 sec5 force
+.PHONY: help book test lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) $(SECTIONS)
 
 help: ## this list
 	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
@@ -36,7 +34,7 @@ help: ## this list
 	@echo "  $(filter fig%,$(STEMS))"
 	@echo "  $(filter table%,$(STEMS))"
 	@echo "               one notebook with your parameters; results in build/runs"
-	@echo "  sec2 sec3 sec4 sec5"
+	@echo "  $(SECTIONS)"
 	@echo "               the notebooks of one section of the paper"
 
 book: $(SITE)/index.html ## execute the notebooks and build the book
@@ -63,10 +61,7 @@ bench: $(READY) ## time the aggregators, PDRR and their peers: ARGS=--quick, --h
 record: $(READY) ## run the recorded experiments: make record PROFILE=paper DATA=path
 	$(RUN) record --profile $(PROFILE) --data $(DATA) $(ARGS)
 
-sec2 sec3 sec4 sec5:
-	@$(MAKE) --no-print-directory $($@)
-
-$(STEMS): $(READY)
+$(STEMS) $(SECTIONS): $(READY)
 	@$(RUN) run $@ --profile $(PROFILE) --data $(DATA) $(ARGS)
 
 data: $(READY) ## what the chosen data set holds
@@ -74,7 +69,7 @@ data: $(READY) ## what the chosen data set holds
 
 pages: $(SITE)/index.html ## check the built pages in a headless browser (needs chromium)
 	.venv/bin/python -m pip install -q -e '.[pages]'
-	.venv/bin/python -m pytest -q tests/test_pages.py
+	.venv/bin/python -m pytest -q tests/book/test_pages.py
 
 pdf: $(PDF) ## the whole book in one PDF (needs chromium, or CHROMIUM=path)
 	@echo "The PDF is at file://$(CURDIR)/$<"
@@ -124,7 +119,6 @@ WORKS   := $(wildcard notebooks/coursework/*.ipynb)
 CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 
 build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) $(wildcard $(DATA)) build/pages/.data-$(subst /,_,$(DATA))
-	@echo "$* ..."
 	@$(RUN) page $* $@ --profile $(PROFILE) --data $(DATA)
 
 build/pages/$(PROFILE)/performance.ipynb: $(wildcard build/bench/*)
@@ -138,10 +132,13 @@ build/pages/.profile-$(PROFILE):
 	@mkdir -p $(@D) && rm -f $(@D)/.profile-* && touch $@
 
 $(SITE)/index.html: $(PAGES) $(WORKS) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile-$(PROFILE)
-	@rm -rf build/book build/site && mkdir -p build/book/notebooks
-	@cp -pR book/. build/book/
-	@cp -p $(PAGES) build/book/notebooks/
-	@$(RUN) assignments --book --out build/book
-	@$(RUN) status build/book/notebooks > build/book/status.md
+	@set -e; began=$$(date +%s); \
+	rm -rf build/book build/site; mkdir -p build/book/notebooks $(dir $(LOG)); \
+	cp -pR book/. build/book/; \
+	cp -p $(PAGES) build/book/notebooks/; \
+	$(RUN) assignments --book --out build/book; \
+	$(RUN) status build/book/notebooks > build/book/status.md; \
 	.venv/bin/jupyter-book build build/book --config _config.yml --toc $(CURDIR)/build/book/_toc.yml \
-	  --path-output build/site -W -n --keep-going --quiet
+	  --path-output build/site -W -n --keep-going --quiet > $(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }; \
+	now=$$(date +%s); \
+	echo "$(words $(PAGES)) pages in $$((now - $(STARTED))) s, $$((now - began)) s of them for the site"

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from tabulate import tabulate
 
@@ -27,6 +26,7 @@ from pdrr import config
 from pdrr.baselines.jackknife import kept_values, mean_without
 from pdrr.book import performance
 from pdrr.core.files import digest
+from pdrr.core.keras import keras
 from pdrr.core.kernels.numba import processors
 from pdrr.experiments import provenance, scene
 from pdrr.federation.network import get_flat, set_flat

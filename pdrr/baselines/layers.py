@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
 from pdrr.core.checks import whole
+from pdrr.core.keras import keras
 
 HALF_LOG_2PI = float(np.log(2 * np.pi) / 2)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
 from pdrr.baselines.flagging import verdict
 from pdrr.baselines.layers import HALF_LOG_2PI, _dense, _fit, _seed
 from pdrr.baselines.surrogate import FLOOR, _Surrogate
 from pdrr.core.checks import whole
+from pdrr.core.keras import keras, ops
 from pdrr.types import Detection, Round
 
 LATENT = 100  # of VAE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import logging
 import os
 import re
 import shlex
@@ -16,7 +17,9 @@ import click
 import nbformat
 import papermill
 from bs4 import BeautifulSoup, Tag
+from nbclient.exceptions import DeadKernelError
 from nbconvert import HTMLExporter
+from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from tabulate import tabulate
 
@@ -118,13 +121,16 @@ def command(notebook: Path, values: Mapping[str, Any]) -> str:
     return " ".join([*words, f'ARGS="{own}"'] if own else words)
 
 
-def execute(notebook: Path, values: Mapping[str, Any], target: Path) -> Path:
-    """Run a notebook into ``target.ipynb``; a failure leaves the former result where it was."""
+def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bool = False) -> Path:
+    """Run a notebook into ``target.ipynb``; a failure leaves the former result where it was.
+
+    ValueError for a cell that fails, and on a `page` also for one that writes to standard error.
+    """
     os.environ["PDRR_COMMAND"] = command(notebook, values)  # for the page's provenance
     target = target.with_name(f"{target.name}.ipynb")
     with atomic(target) as temporary:
         try:
-            papermill.execute_notebook(
+            executed = papermill.execute_notebook(
                 str(notebook),
                 str(temporary),
                 parameters=dict(values),
@@ -137,6 +143,13 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path) -> Path:
             raise ValueError(
                 f"{notebook.stem}, cell {error.cell_index}: {error.ename}: {message}"
             ) from error
+        except DeadKernelError as error:
+            raise ValueError(f"{notebook.stem}: {error}") from error
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").disabled = True  # nobody waits for the cell's end any more
+            raise
+        if page:
+            _refuse_stderr(notebook.stem, executed)
     return target
 
 
@@ -161,6 +174,15 @@ def report(executed: Path) -> None:
     with atomic(page) as temporary:
         temporary.write_text(html, "utf-8")
     click.echo("\n" + "\n".join(f"wrote {path}" for path in [*written, page]))
+
+
+def _refuse_stderr(stem: str, executed: NotebookNode) -> None:
+    """ValueError that names the first cell with text from standard error."""
+    for index, cell in enumerate(executed.cells):
+        for out in cell.get("outputs", []):
+            if out.get("name") == "stderr" and out.text.strip():
+                line = out.text.strip().splitlines()[0]
+                raise ValueError(f"{stem}, cell {index}: wrote to standard error: {line}")
 
 
 def _as_text(table: Tag) -> str:

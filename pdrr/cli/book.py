@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,7 +29,7 @@ data_option = click.option(
 
 
 @click.command()
-@click.argument("stem")
+@click.argument("name", metavar="STEM")
 @profile_option
 @data_option
 @click.option(
@@ -43,7 +44,7 @@ data_option = click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for results.  [build/runs/PROFILE]"
 )
 def run(
-    stem: str,
+    name: str,
     profile: str,
     source: str,
     parameters: tuple[tuple[str, str], ...],
@@ -51,17 +52,20 @@ def run(
 ) -> None:
     """Execute the notebook STEM (fig04, say) with your parameters.
 
+    STEM may also be a section of the paper: sec4 stands for all its notebooks, one after the other.
     Prints the tables and writes the executed notebook, an HTML page and the figures.
     """
-    from pdrr.book import notebooks
+    from pdrr.book import contents, notebooks
 
-    path = notebooks.find(NOTEBOOKS, stem)
-    values = notebooks.parse(path, {"profile": profile, "data": source}, parameters)
-    words = (f"{key}={value}" for key, value in parameters)
-    name = "-".join([stem, *words]).replace("/", "_")  # a value may be a path
-    notebooks.prepare(path, values)
-    target = notebooks.execute(path, values, (out or Path("build/runs") / profile) / name)
-    notebooks.report(target)
+    paths = [notebooks.find(NOTEBOOKS, stem) for stem in contents.stems(name)]
+    always = {"profile": profile, "data": source}
+    todo = [(path, notebooks.parse(path, always, parameters)) for path in paths]
+    words = [f"{key}={value}" for key, value in parameters]
+    for path, values in todo:
+        notebooks.prepare(path, values)
+        label = "-".join([path.stem, *words]).replace("/", "_")  # a value may be a path
+        target = notebooks.execute(path, values, (out or Path("build/runs") / profile) / label)
+        notebooks.report(target)
 
 
 @click.command()
@@ -70,13 +74,21 @@ def run(
 @data_option
 @click.argument("target", type=click.Path(path_type=Path))
 def page(stem: str, profile: str, source: str, target: Path) -> None:
-    """Execute the notebook STEM as a page of the book, written to TARGET."""
+    """Execute the notebook STEM as a page of the book, written to TARGET.
+
+    Prints the seconds that took. Refuses a page on which text from standard error would stand.
+    """
+    started = time.perf_counter()
     from pdrr.book import notebooks
 
     path = notebooks.find(NOTEBOOKS, stem)
     values = notebooks.parse(path, {"profile": profile, "data": source}, ())
-    notebooks.prepare(path, values)
-    notebooks.execute(path, values, target.with_suffix(""))
+    try:
+        notebooks.prepare(path, values)
+    except (ValueError, TypeError, OSError) as error:
+        raise ValueError(f"{stem}: {error}") from error
+    notebooks.execute(path, values, target.with_suffix(""), page=True)
+    click.echo(f"{stem:<12}{time.perf_counter() - started:7.1f} s")
 
 
 @click.command()

@@ -9,9 +9,29 @@ import click
 
 from pdrr import __version__
 from pdrr.cli import book, coursework
+from pdrr.cli.missing import advice
+
+INTERRUPTED = 130  # exit code of what Ctrl-C ended, as shells have it
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """Commands that end without a traceback, or `Aborted!`, when somebody presses Ctrl-C."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            if sys.stderr is not None and sys.stderr.isatty():
+                click.echo(err=True)  # a terminal has written ^C, without a new line
+            click.echo("pdrr: interrupted", err=True)
+            context.exit(INTERRUPTED)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Defence against local model poisoning of Byzantine-robust federated learning.
@@ -28,17 +48,14 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line.
 
     Bad input ends in one line on standard error and exit code 2, and so does a library that is
-    not installed: the line names what brings it.
+    not installed: the line names the extra that brings it. Ctrl-C ends in one line and code 130.
     """
     try:
         return cli.main(args=arguments, standalone_mode=True)
     except ModuleNotFoundError as error:
         if not error.name or error.name.partition(".")[0] == "pdrr":
             raise  # a module of ours that is missing is a fault of ours
-        extras = "'pdrr[kernels,experiments,docs,coursework]'"
-        click.echo(
-            f"pdrr: this needs {error.name}, which is not here: pip install {extras}", err=True
-        )
+        click.echo(f"pdrr: {advice(error.name)}", err=True)
     except (ValueError, TypeError, OSError) as error:
         click.echo(f"pdrr: {error}", err=True)
     sys.exit(2)

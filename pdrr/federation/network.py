@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import keras
 import numpy as np
+
+from pdrr.core.keras import keras
 
 CLASSES = 62
 PAPER_D = 6_603_710

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 
+from pdrr.core.keras import keras
 from pdrr.federation.network import cnn, get_flat, set_flat
 from pdrr.metrics import error_rate
 

@@ -3,7 +3,6 @@
 from itertools import combinations
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
@@ -20,6 +19,7 @@ from pdrr.baselines.jackknife import leave_one_out
 from pdrr.baselines.rejection import ERR, LFR, err_and_lfr, union
 from pdrr.baselines.surrogate import snapshots
 from pdrr.baselines.vae import VAE
+from pdrr.core.keras import keras
 from pdrr.federation.network import set_flat
 
 AGGREGATE = {"mean": mean, "krum": krum, "trimmed_mean": trimmed_mean, "median": median}

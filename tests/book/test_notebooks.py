@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from helpers import miniature
 from helpers.made_up import evaluation_records, timing_records
 from pdrr import config, experiments
-from pdrr.book import figures, notebooks, sketches, tables
+from pdrr.book import contents, figures, notebooks, sketches, tables
 from pdrr.cli.main import main
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED
@@ -190,12 +190,35 @@ def test_the_book_lists_every_notebook_once():
     assert sorted(re.findall(r"file: notebooks/(\w+)$", contents, re.M)) == stems(PATHS)
 
 
-def test_the_sections_of_the_makefile_hold_every_page_once():
+# sections of the paper
+
+
+def test_the_sections_hold_every_figure_and_table_once():
+    found = contents.sections(ROOT / contents.TOC)
+    assert list(found) == ["sec2", "sec3", "sec4", "sec5"]
+    assert found["sec4"] == ["fig04", "fig05", "fig06", "fig07"]
+    assert sorted(stem for pages in found.values() for stem in pages) == stems(FIGURES + TABLES)
+
+
+def test_make_offers_the_sections_that_the_book_has():
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    sections = dict(re.findall(r"^(sec\d) := (.*)$", makefile, re.M))
-    assert sorted(" ".join(sections.values()).split()) == stems(FIGURES + TABLES)
-    for section in sections:
-        assert len(re.findall(rf"^[\w ]*\b{section}\b[\w ]*:( |$)", makefile, re.M)) == 1
+    (offered,) = re.findall(r"^SECTIONS := (.*)$", makefile, re.M)
+    assert offered.split() == list(contents.sections(ROOT / contents.TOC))
+
+
+def test_a_page_is_in_its_section_once_the_book_lists_it(tmp_path):
+    toc = yaml.safe_load((ROOT / contents.TOC).read_text("utf-8"))
+    (part,) = [part for part in toc["parts"] if part["caption"] == contents.PART]
+    (chapter,) = [each for each in part["chapters"] if each["file"] == "attacks"]
+    chapter["sections"].append({"file": "notebooks/another"})
+    (tmp_path / "toc.yml").write_text(yaml.safe_dump(toc))
+    assert contents.stems("sec3", tmp_path / "toc.yml") == ["fig02", "fig03", "another"]
+
+
+def test_a_name_is_a_section_or_a_notebook_s_stem():
+    assert contents.stems("fig04") == contents.stems("fig04", Path("nowhere")) == ["fig04"]
+    with pytest.raises(ValueError, match=r"no section 'sec9' in .*_toc.yml, .* sec2, .*, sec5$"):
+        contents.stems("sec9", ROOT / contents.TOC)
 
 
 def test_committed_records_serve_every_notebook():
@@ -397,6 +420,39 @@ def test_a_failing_notebook_leaves_the_former_result(tmp_path):
         notebooks.execute(broken, notebooks.parse(broken, {}, [("fail", "true")]), target)
     assert good.read_bytes() == former
     assert list((tmp_path / "out").iterdir()) == [good]
+
+
+def test_a_cell_of_a_page_that_writes_to_standard_error_is_refused(tmp_path):
+    noisy = throw_away(tmp_path)
+    content = read(noisy)
+    content.cells[-1].source = "import os, sys, warnings\nwarnings.warn('beware')"
+    nbformat.write(content, noisy)
+    target = tmp_path / "out" / "noisy"
+    with pytest.raises(ValueError, match=r"^broken, cell 2: wrote to standard error: .* beware$"):
+        notebooks.execute(noisy, {}, target, page=True)
+    assert list((tmp_path / "out").iterdir()) == []
+    assert notebooks.execute(noisy, {}, target).exists()
+
+
+def test_a_bar_writes_nothing_in_a_kernel(tmp_path):
+    plain = throw_away(tmp_path)
+    content = read(plain)
+    content.cells[-1].source = (
+        "from pdrr.core.arrays import progress\nfrom time import sleep\n"
+        "for _ in progress(range(5), 5): sleep(1)"
+    )
+    nbformat.write(content, plain)
+    executed = read(notebooks.execute(plain, {}, tmp_path / "out" / "plain", page=True))
+    assert [out for cell in executed.cells for out in cell.get("outputs", [])] == []
+
+
+def test_a_kernel_that_dies_is_named(tmp_path):
+    dying = throw_away(tmp_path)
+    content = read(dying)
+    content.cells[-1].source = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    nbformat.write(content, dying)
+    with pytest.raises(ValueError, match=r"^broken: Kernel died$"):
+        notebooks.execute(dying, {}, tmp_path / "out" / "dying")
 
 
 def test_a_truth_value_is_true_or_false(tmp_path):

@@ -46,6 +46,8 @@ FAULTS = r"""() => {
       .map(e => e.textContent.slice(0, 60)),
     wrong: [...document.querySelectorAll("mjx-merror, [data-mjx-error], .problematic, .error")]
       .map(e => e.textContent.slice(0, 60)),
+    stderr: [...document.querySelectorAll(".output.stderr")]
+      .map(e => e.textContent.slice(0, 60)),
     raw: [...document.querySelectorAll(".bd-article p, .bd-article li, .bd-article td")]
       .filter(e => shown(e) && /\{(cite|ref|doc|eq)[:\w]*\}`|\$[^$]+\$/.test(e.innerText))
       .map(e => e.innerText.slice(0, 60)),

@@ -2,10 +2,13 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import yaml
@@ -38,6 +41,8 @@ def top(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("PDRR_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "notebooks", "notebooks")
+    Path("book").mkdir()
+    shutil.copy(ROOT / "book" / "_toc.yml", "book")
     whole = miniature.write_npz(Path("letters.npz"), 60).read_bytes()
     Path("truncated.npz").write_bytes(whole[: len(whole) // 2])
     Path("text.npz").write_text("images, labels")
@@ -98,6 +103,11 @@ def test_data_describes_what_is_there(pdrr):
 RUN = ("run", "fig04", "--profile", "smoke", "--data", "letters.npz")
 BAD = {
     "unknown notebook": (("run", "fig99"), "no notebook 'fig99' in notebooks/, which has: fig01"),
+    "unknown section": (("run", "sec9"), "no section 'sec9' in book/_toc.yml, which has: sec2, "),
+    "unknown parameter of a section": (
+        ("run", "sec4", *RUN[2:], "-p", "beta", "5"),
+        "fig04 has no parameter 'beta'",
+    ),
     "unknown parameter": ((*RUN, "-p", "nope", "1"), "fig04 has no parameter 'nope', it has: "),
     "wrong type": ((*RUN, "-p", "c", "many"), "c needs .*, got 'many'"),
     "unknown profile": (("run", "fig04", "--profile", "huge"), "smoke, quick, paper, got 'huge'"),
@@ -126,6 +136,10 @@ BAD = {
     "unknown recording": (("record", "fig99", "--profile", "smoke"), "no recording of 'fig99'"),
     "seeds": (("record", "--seeds", "1,x"), "--seeds needs whole numbers like 1,2,3, got '1,x'"),
     "profile of a recording": (("record", "fig02", "--profile", "huge"), "got 'huge'"),
+    "page of no data": (
+        ("page", "fig04", "--profile", "smoke", "--data", "gone.npz", "out.ipynb"),
+        "fig04: gone.npz: no such file",
+    ),
     "page of nothing": (("page", "fig99", "out.ipynb"), "no notebook 'fig99'"),
 }
 
@@ -167,7 +181,56 @@ def test_record_writes_where_it_is_told(pdrr):
 
 def test_page_writes_the_executed_notebook(pdrr):
     arguments = ("--profile", "smoke", "--data", "letters.npz")
-    code, _, err = pdrr("page", "fig01", *arguments, "pages/fig01.ipynb")
+    code, out, err = pdrr("page", "fig01", *arguments, "pages/fig01.ipynb")
     assert (code, err) == (0, "")
+    assert re.fullmatch(r"fig01 +\d+\.\d s\n", out)
     assert [path.name for path in Path("pages").iterdir()] == ["fig01.ipynb"]
     assert "image/png" in Path("pages/fig01.ipynb").read_text()
+
+
+def test_a_section_is_run_notebook_by_notebook(pdrr, monkeypatch):
+    done = []
+
+    def execute(notebook, values, target, **_options):
+        done.append((notebook.stem, values["profile"], values["seed"], target.name))
+        return target
+
+    monkeypatch.setattr("pdrr.book.notebooks.prepare", lambda *_arguments: None)
+    monkeypatch.setattr("pdrr.book.notebooks.execute", execute)
+    monkeypatch.setattr("pdrr.book.notebooks.report", lambda _target: None)
+    code, _, err = pdrr("run", "sec3", "--profile", "smoke", "-p", "seed", "2")
+    assert (code, err) == (0, "")
+    assert done == [(stem, "smoke", 2, f"{stem}-seed=2") for stem in ("fig02", "fig03")]
+
+
+CTRL_C = {
+    "run": (("run", "fig04"), "pdrr.book.notebooks.prepare"),
+    "page": (("page", "fig04", "out.ipynb"), "pdrr.book.notebooks.execute"),
+    "record": (("record", "fig02"), "pdrr.experiments.recordings.run"),
+    "check": (("check",), "pdrr.experiments.regenerate.recomputed"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "place"), CTRL_C.values(), ids=CTRL_C)
+def test_ctrl_c_ends_in_one_line_and_code_130(pdrr, monkeypatch, arguments, place):
+    def pressed(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pdrr.book.notebooks.prepare", lambda *_arguments: None)
+    monkeypatch.setattr(place, pressed)
+    assert pdrr(*arguments) == (130, "", "pdrr: interrupted\n")
+
+
+def test_a_notebook_that_runs_is_interrupted_with_its_kernel():
+    cell = "from pathlib import Path; Path('started').touch(); from time import sleep; sleep(600)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    nbformat.write(notebook, "notebooks/slow.ipynb")
+    command = [sys.executable, "-m", "pdrr", "page", "slow", "out.ipynb"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        while not Path("started").exists():
+            assert run.poll() is None
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    assert (run.returncode, err) == (130, "pdrr: interrupted\n")
+    assert not Path("out.ipynb").exists()

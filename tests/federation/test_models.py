@@ -1,11 +1,11 @@
 """The LEAF network and local training, against a network written in NumPy and float64."""
 
-import keras
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from helpers import miniature
+from pdrr.core.keras import keras
 from pdrr.federation.network import PAPER_D, cnn, get_flat, set_flat
 from pdrr.federation.training import LocalTrainer
 
