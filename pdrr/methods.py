@@ -104,5 +104,13 @@ class Scheme:
     paper: bool = False
 
     def label(self, rule: str) -> str:
-        """What the statistic is if the server aggregates with `rule`."""
+        """What the statistic is if the server aggregates with `rule`.
+
+        Examples
+        --------
+        >>> from pdrr.methods import Scheme
+        >>> counts = {"trimmed_mean": "trimmed values", "median": "remained values"}
+        >>> Scheme("Counts", lambda server: None, axis=counts, reference="here").label("median")
+        'remained values'
+        """
         return self.axis if isinstance(self.axis, str) else self.axis[rule]

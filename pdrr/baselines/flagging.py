@@ -14,6 +14,12 @@ def flag_largest(scores: Array, c: int, rng: np.random.Generator) -> np.ndarray:
 
     Ties are broken by `rng`: a sort would flag equal scores by index, and attackers come first.
     ValueError unless 0 <= c <= k and no score is NaN.
+
+    Examples
+    --------
+    >>> from pdrr.baselines import flag_largest
+    >>> flag_largest(np.array([0.1, 0.9, 0.3, 0.8]), 2, np.random.default_rng(0)).tolist()
+    [False, True, False, True]
     """
     scores = to_host(scores)
     if not 0 <= check_int("flag_largest", "c", c) <= len(scores):

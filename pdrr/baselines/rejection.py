@@ -39,7 +39,7 @@ def union(err: Detection, lfr: Detection) -> Array:
 
 
 class Rejection:
-    """ERR and LFR: the impact of each model on a measure of harm, `_harm` of either.
+    """What ERR and LFR share: the impact of each model on a measure of harm. Use one of the two.
 
     Parameters
     ----------

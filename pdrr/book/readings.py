@@ -73,7 +73,7 @@ def missed_table(
     Parameters
     ----------
     parts : mapping
-        Title of a group of columns -> records of `evaluation.rounds` under one setting.
+        Title of a group of columns -> records of `experiments.rounds` under one setting.
     paper : mapping, optional
         The same titles -> the paper's table of that setting, where it has one.
     schemes : sequence of str, optional
@@ -116,7 +116,7 @@ def order_table(records: Records) -> Styler:
     Parameters
     ----------
     records : Records
-        Of `evaluation.rounds`; one seed, one kind of knowledge. Default readings are shown.
+        Of `experiments.rounds`; one seed, one kind of knowledge. Default readings are shown.
     """
     rows = {}
     table = records.table[records.table["reading"] == "default"]
@@ -142,9 +142,9 @@ def coordinates_table(records: Records, timing: Records) -> Styler:
     Parameters
     ----------
     records : Records
-        Of `scaling.by_coordinates`, one seed.
+        Of `experiments.by_coordinates`, one seed.
     timing : Records
-        Of `evaluation.timing`, for PDRR's seconds.
+        Of `experiments.timing`, for PDRR's seconds.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def unattacked_table(records: Records) -> Styler:
     Parameters
     ----------
     records : Records
-        Of `evaluation.unattacked`, any rules, seeds and rounds.
+        Of `experiments.unattacked`, any rules, seeds and rounds.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def unattacked_table(records: Records) -> Styler:
 
 
 def printed_records() -> tuple[list[Records], Records]:
-    """The paper's own Tables 1 to 3 as records, for `functionality.derive`.
+    """The paper's own Tables 1 to 3 as records, for `table4.derive`.
 
     The median's are those of the trimmed mean and LFR's seconds those of ERR: the paper leaves
     both out and says that they are alike.

@@ -34,7 +34,7 @@ def rates_table(
     Parameters
     ----------
     records : Records
-        Of `evaluation.rounds`: one reading, one setting, any number of seeds.
+        Of `experiments.rounds`: one reading, one setting, any number of seeds.
     paper : mapping, optional
         The paper's numbers: scheme -> "FAR" and "MAR" -> a number for each of `rounds`.
     rounds : sequence of int
@@ -128,7 +128,7 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
     Parameters
     ----------
     records : Records
-        Of `evaluation.timing`.
+        Of `experiments.timing`.
     paper : mapping, optional
         The paper's seconds: scheme -> rule -> seconds.
     """
@@ -157,7 +157,7 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
 
 
 def functionality_table(derived: pd.DataFrame, paper: Numbers | None = None) -> Styler:
-    """The words of `functionality.derive`, the paper's beside them (Table 4)."""
+    """The words of `table4.derive`, the paper's beside them (Table 4)."""
     table = derived.copy()
     for scheme, column in ((s, c) for s in derived.index for c in derived.columns):
         printed = (paper or {}).get(str(scheme), {}).get(str(column))
@@ -166,7 +166,7 @@ def functionality_table(derived: pd.DataFrame, paper: Numbers | None = None) -> 
 
 
 def measured_table(measured: pd.DataFrame) -> Styler:
-    """The numbers behind Table 4, from `functionality.measured`."""
+    """The numbers behind Table 4, from `table4.measured`."""
     return styled(measured.rename_axis(None).map("{:.3g}".format), "schemes")
 
 

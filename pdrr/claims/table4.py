@@ -42,10 +42,10 @@ def derive(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
     Parameters
     ----------
     evaluations : sequence of Records
-        Of `evaluation.rounds`, for the three rules. Counted are the default readings under
+        Of `experiments.rounds`, for the three rules. Counted are the default readings under
         partial knowledge; of several beta the smallest (the paper's), no noise in a ball.
     timing : Records
-        Of `evaluation.timing`.
+        Of `experiments.timing`.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def _by_attack(runs: pd.DataFrame, column: str, what: str) -> pd.DataFrame:
 
 
 def taken(evaluations: Sequence[Records]) -> Records:
-    """The seconds that the detections of the evaluations took, in the form of `evaluation.timing`.
+    """The seconds that the detections of the evaluations took, in the form of `experiments.timing`.
 
     Medians over rounds, where Table 3 repeats one detection: rougher, but nothing is run for them.
     """

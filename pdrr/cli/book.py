@@ -126,16 +126,21 @@ def record(stems: tuple[str, ...], profile: str, source: str, seeds: str | None,
 def check(profile: str, source: str, no_run: bool, records: Path) -> None:
     """Compare the recorded results with the paper, claim by claim, and with themselves.
 
-    Prints a verdict for each claim. Then computes all records' rates from their scores, and runs
-    those of PROFILE once more: from nothing for smoke, from the cache for the others. Exit code 1
-    if a record of ours cannot be had again; a claim that does not hold is a result.
+    Prints a verdict for each claim, and the sentences of the book that the records do not back.
+    Then computes all records' rates from their scores, and runs those of PROFILE once more: from
+    nothing for smoke, from the cache for the others. Exit code 1 if a sentence of ours is not
+    backed or a record of ours cannot be had again; a claim that does not hold is a result.
     """
-    from pdrr.claims import verdicts
+    from pdrr.claims import statements, verdicts
     from pdrr.experiments import regenerate
     from pdrr.federation.store import Store
 
     outcomes = regenerate.recomputed(records)
     click.echo(verdicts.as_text(verdicts.table(records / "paper")))
+    unbacked = statements.check(records)
+    click.echo("\nour own sentences, against the records")
+    for line in unbacked or [f"all {len(statements.statements())} hold"]:
+        click.echo(f"  {line}")
     click.echo("\nrecords, from their scores")
     for outcome in outcomes:
         click.echo(f"  {outcome}")
@@ -147,7 +152,7 @@ def check(profile: str, source: str, no_run: bool, records: Path) -> None:
         for outcome in new:
             click.echo(f"  {outcome}")
         outcomes += new
-    if any(outcome.differences for outcome in outcomes):
+    if unbacked or any(outcome.differences for outcome in outcomes):
         sys.exit(1)
 
 

@@ -148,6 +148,12 @@ def recorded(stem: str, profile: str = "paper") -> Records:
     """The committed results of a full run, from ``book/records/<profile>``.
 
     The provenance also has the command that makes them again.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> experiments.recorded("table1").runs["seed"].unique().tolist()
+    [1, 2, 3]
     """
     found = Records.load(RECORDED / profile, stem)
     seeds = ",".join(str(seed) for seed in found.runs["seed"].unique())

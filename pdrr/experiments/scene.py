@@ -62,7 +62,16 @@ def settings(
     epsilon: float | None = None,
     noise: str | None = None,
 ) -> Settings:
-    """A profile's settings with the few values that notebooks vary; None keeps the profile's."""
+    """A profile's settings with the few values that notebooks vary; None keeps the profile's.
+
+    Errors are those of `pdrr.config.load`.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> experiments.settings("paper", "glyphs", seed=1, c=10).federation.c
+    10
+    """
     given = {
         "federation.c": c,
         "defense.beta": beta,
@@ -74,7 +83,14 @@ def settings(
 
 
 def dataset(settings: Settings, store: Store | None = None) -> FederatedDataset:
-    """The federation's data; see `pdrr.data.load` for what may go wrong."""
+    """The federation's data; see `pdrr.data.load` for what may go wrong.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> len(experiments.dataset(experiments.settings("smoke", "glyphs", seed=1)))
+    60
+    """
     return _dataset(settings.data, (store or Store()).root)
 
 
@@ -302,6 +318,13 @@ def scene(
     ------
     ValueError
         For an unknown attack or knowledge, before anything is trained.
+
+    Examples
+    --------
+    >>> from pdrr.experiments.scene import scene
+    >>> here = scene("median", profile="smoke", knowledge="full")
+    >>> here.attack, here.observed.k, int(here.byzantine.sum())
+    ('median', 50, 20)
     """
     started = time.perf_counter()
     attack = rule if attack is None else attack

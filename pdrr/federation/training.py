@@ -16,7 +16,7 @@ class LocalTrainer:
 
     Parameters
     ----------
-    filters, units : see `models.cnn`
+    filters, units : see `network.cnn`
     batch : int
         Images per SGD step.
     epochs : int

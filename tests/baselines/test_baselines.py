@@ -1,5 +1,7 @@
 """VAE, DAGMM, ERR and LFR: leave-one-out against brute force, scores against plain NumPy."""
 
+import subprocess
+import sys
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ from scipy.stats import multivariate_normal, norm
 
 import pdrr.core.arrays
 from helpers import miniature, oracles
-from pdrr import Round, krum, mean, median, trimmed_mean
+from pdrr import Round, baselines, krum, mean, median, trimmed_mean
 from pdrr.baselines.dagmm import DAGMM, mixture_energy
 from pdrr.baselines.flagging import flag_largest
 from pdrr.baselines.jackknife import leave_one_out
@@ -575,3 +577,31 @@ def test_named_coordinates_are_those_looked_at(kind):
     for wrong in (np.array([0, D]), np.array([-1]), np.array([], int)):
         with pytest.raises(ValueError, match=f"coordinates from 0 to {D - 1}"):
             kind(models, c=1, rng=np.random.default_rng(0), coordinates=wrong)
+
+
+WITHOUT_KERAS = """
+import sys
+sys.modules["keras"] = None
+import subprocess
+import sys
+
+import numpy as np
+from pdrr import baselines
+print(baselines.flag_largest(np.array([0.0, 2.0, 1.0]), 1, np.random.default_rng(0)).tolist())
+try:
+    baselines.VAE
+except ImportError as error:
+    print(error.name)
+"""
+
+
+def test_keras_is_needed_only_where_vae_or_dagmm_is_asked_for():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KERAS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[False, True, False]", "keras"]
+
+
+def test_names_that_the_package_does_not_have_are_refused():
+    with pytest.raises(AttributeError, match="has no attribute 'GAN'"):
+        _ = baselines.GAN

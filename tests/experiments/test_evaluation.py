@@ -1,5 +1,8 @@
 """All schemes on one attacked round: every number follows from the others, or from brute force."""
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +17,9 @@ from pdrr.federation import rounds
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.federation.streams import byzantine
+from pdrr.methods import Scheme
 from pdrr.metrics import far, mar, q_range
+from pdrr.types import Detection
 
 SMOKE = config.load("smoke")
 K, C = SMOKE.federation.k, SMOKE.federation.c
@@ -248,3 +253,30 @@ def test_without_an_attack_every_flagged_client_is_a_false_alarm(rule, store):
         ("accuracy_defended", model),
     ):
         assert run[name] == 1 - federation.trainer.error(judged, x, y)
+
+
+def test_a_part_that_several_schemes_need_is_computed_once_and_charged_to_each(store):
+    federation, observed = attacked("median", store)
+    server, computed = Server(federation, observed), []
+
+    def part():
+        computed.append(time.sleep(0.05))
+        return "part"
+
+    def needing(name):
+        def detect(_observed):
+            assert server.once("the part", part) == "part"
+            scores = np.zeros(K)
+            return Detection(
+                statistic=scores, scores=scores, flagged=scores > 1, pre_aggregate=observed.previous
+            )
+
+        return Scheme(name, lambda _: SimpleNamespace(detect=detect), "nothing", "nobody")
+
+    first, second = (find(server, needing(name)) for name in ("one", "other"))
+    assert len(computed) == 1
+    assert first.seconds >= 0.05
+    assert second.seconds >= 0.05
+    server.forget()
+    find(server, needing("third"))
+    assert len(computed) == 2
