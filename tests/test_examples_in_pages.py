@@ -13,6 +13,7 @@ import papermill
 import pytest
 
 from pdrr import config
+from pdrr.book import contents
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
@@ -103,7 +104,7 @@ TARGETS = {
     target
     for line in re.findall(r"^([a-z][\w -]*):(?!=)", MAKEFILE, re.M)
     for target in line.split()
-}
+} | set(contents.sections(ROOT / contents.TOC))
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)

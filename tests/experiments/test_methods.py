@@ -1,13 +1,12 @@
 """Every attack and every scheme keeps one contract; a new one costs one file."""
 
-import re
 from textwrap import dedent
 
 import pytest
 
 from helpers import entry_contract, miniature
 from pdrr import attacks as functions
-from pdrr import beyond, experiments
+from pdrr import experiments
 from pdrr.book import figures, tables
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments import regenerate, scene, schemes
@@ -152,22 +151,3 @@ def test_without_a_folder_there_are_no_toys():
     assert "Farthest" not in schemes.known()
     with pytest.raises(ValueError, match="attack needs to be of none, krum, .*, got 'doubling'"):
         experiments.one_round("median", attack="doubling", profile="smoke")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("x = 1", "toy.py needs to define ATTACK or SCHEME, got neither"),
-        ("ATTACK = 3", "toy.py needs ATTACK to be a pdrr.methods.Attack, got int"),
-    ],
-)
-def test_a_file_that_is_no_method_is_refused(toys, text, message):
-    (toys / "toy.py").write_text(text)
-    with pytest.raises(ValueError, match=re.escape(message)):
-        beyond.attacks()
-
-
-def test_a_folder_that_is_none_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setenv("PDRR_METHODS", str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match="PDRR_METHODS needs to be a folder, got .*nowhere"):
-        beyond.rivals()
