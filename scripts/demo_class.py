@@ -1,6 +1,6 @@
 """A whole class in one command: assign, hand in 30 notebooks, grade, and check what they got.
 
-Some of them loop, crash or flood; see `tests/made_up_class.py`.
+Some of them loop, crash or flood; see `tests/helpers/made_up_class.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 sys.path.insert(0, "tests")
-import made_up_class as made_up
+from helpers import made_up_class as made_up
 from pdrr.grading import assignments, classes
 from pdrr.grading.sandbox import Limits
 
