@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -21,32 +22,17 @@ ENTRIES = {"ATTACK": Attack, "SCHEME": Scheme}
 
 def attacks() -> dict[str, Attack]:
     """The attacks that are not in the paper, by name."""
-    return {
-        entry.name: entry
-        for path in files()
-        for entry in _entries(path, path.stat().st_mtime_ns)
-        if isinstance(entry, Attack)
-    }
+    return {entry.name: entry for entry in _entries(files()) if isinstance(entry, Attack)}
 
 
 def rivals() -> dict[str, Scheme]:
     """The schemes that are not in the paper, by name."""
-    return {
-        entry.name: entry
-        for path in files()
-        for entry in _entries(path, path.stat().st_mtime_ns)
-        if isinstance(entry, Scheme)
-    }
+    return {entry.name: entry for entry in _entries(files()) if isinstance(entry, Scheme)}
 
 
 def own_rivals() -> tuple[str, ...]:
     """The names of the schemes in the reader's own folder."""
-    return tuple(
-        entry.name
-        for path in own_files()
-        for entry in _entries(path, path.stat().st_mtime_ns)
-        if isinstance(entry, Scheme)
-    )
+    return tuple(entry.name for entry in _entries(own_files()) if isinstance(entry, Scheme))
 
 
 def files() -> list[Path]:
@@ -65,12 +51,16 @@ def own_files() -> list[Path]:
     return sorted(path.absolute() for path in Path(folder).glob("*.py"))
 
 
+def _entries(paths: list[Path]) -> Iterator[Attack | Scheme]:
+    for path in paths:
+        yield from _loaded(path, path.stat().st_mtime_ns)
+
+
 @cache
-def _entries(path: Path, _changed: int) -> tuple[Attack | Scheme, ...]:
+def _loaded(path: Path, _changed: int) -> tuple[Attack | Scheme, ...]:
     """The entries of a file; ValueError if it has none, or something else in their place."""
-    name = f"pdrr_methods_{path.stem}" if path.parent.parent != HERE else (
-        f"pdrr.beyond.{path.parent.name}.{path.stem}"
-    )  # fmt: skip
+    shipped = HERE in path.parents
+    name = f"pdrr.beyond.{path.parent.name}.{path.stem}" if shipped else f"pdrr_own.{path.stem}"
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -21,22 +21,14 @@ from pdrr.methods import Scheme
 from pdrr.metrics import far, mar, q_range
 from pdrr.types import Detection
 
+pytestmark = pytest.mark.usefixtures("small")
+
 SMOKE = config.load("smoke")
 K, C = SMOKE.federation.k, SMOKE.federation.c
 OWN = {"krum": {"c": C}, "trimmed_mean": {"beta": SMOKE.defense.beta}, "median": {}}
 SCHEMES = schemes.usual()
 READINGS = {reading for entry in schemes.IN_THE_PAPER for reading in entry.readings}
 WHICH = {"profile": "smoke", "source": "glyphs", "seed": 1}
-
-
-@pytest.fixture(autouse=True)
-def _miniature(monkeypatch):
-    miniature.use(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(params=DEFENDED)

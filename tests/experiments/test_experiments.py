@@ -6,7 +6,8 @@ import pytest
 from helpers import miniature
 from pdrr import config
 from pdrr.experiments import alone, scene
-from pdrr.federation.store import Store
+
+pytestmark = pytest.mark.usefixtures("small")
 
 SMOKE, D = config.load("smoke"), 1947
 K, C, BETA, Q = SMOKE.federation.k, SMOKE.federation.c, SMOKE.defense.beta, SMOKE.defense.q
@@ -14,16 +15,6 @@ RULES = ("krum", "trimmed_mean", "median")
 COLUMNS = ["attack", "rule", "seed", "round", "knowledge", "c", "beta", "noise"]
 COLUMNS += ["client", "byzantine", "statistic", "score", "flagged"]
 SECONDS = ["training_s", "attack_s", "detection_s"]
-
-
-@pytest.fixture(autouse=True)
-def _miniature(monkeypatch):
-    miniature.use(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from textwrap import dedent
 
 import pytest
 
-from helpers import entry_contract, miniature
+from helpers import entry_contract
 from pdrr import attacks as functions
 from pdrr import experiments
 from pdrr.book import figures, tables
@@ -13,15 +13,7 @@ from pdrr.experiments import regenerate, scene, schemes
 from pdrr.experiments.records import Records
 from pdrr.federation.store import Store
 
-
-@pytest.fixture(autouse=True)
-def _miniature(monkeypatch):
-    miniature.use(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("cache"))
+pytestmark = pytest.mark.usefixtures("small")
 
 
 @pytest.mark.parametrize("knowledge", functions.KNOWLEDGE)
