@@ -85,6 +85,11 @@ class Scheme:
     paper : bool
         Whether the paper compares it.
 
+    Raises
+    ------
+    ValueError
+        If it needs something that nobody has.
+
     Examples
     --------
     >>> from pdrr.methods import Scheme
@@ -102,6 +107,10 @@ class Scheme:
     readings: Mapping[str, Make] = field(default_factory=dict)
     low: frozenset[str] = frozenset()
     paper: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.needs <= set(NEEDS):
+            raise ValueError(f"{self.name} may need {', '.join(NEEDS)}, got {set(self.needs)}")
 
     def label(self, rule: str) -> str:
         """What the statistic is if the server aggregates with `rule`.

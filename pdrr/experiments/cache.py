@@ -52,19 +52,20 @@ def code_digest() -> str:
 
 @cache
 def _package_digest() -> str:
-    sources = [path.read_text("utf-8") for path in code_files()]
-    return sha256("\n".join(map(_statements, sources)).encode()).hexdigest()
+    texts = [(path.suffix, path.read_text("utf-8")) for path in code_files()]
+    sources = [_statements(text) if kind == ".py" else text for kind, text in texts]
+    return sha256("\n".join(sources).encode()).hexdigest()
 
 
 def code_files() -> list[Path]:
-    """All modules of the package but those of the folders that only look at numbers.
+    """All code of the package but that in the folders that only look at numbers.
 
     Folders are named that are left out, not those that count: a new file is never forgotten.
     """
     return [
         path
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] not in SHOWN
+        for path in sorted(PACKAGE.rglob("*"))
+        if path.suffix in (".py", ".cu", ".cuh") and path.relative_to(PACKAGE).parts[0] not in SHOWN
     ]
 
 

@@ -38,6 +38,10 @@ def test_a_file_that_changes_is_read_again(folder):
     ("text", "message"),
     [
         ("x = 1", "toy.py needs to define ATTACK or SCHEME, got neither"),
+        (
+            METHOD.replace("axis=", 'needs=frozenset({"luck"}), axis='),
+            "Two may need auxiliary",
+        ),
         ("ATTACK = 3", "toy.py needs ATTACK to be a pdrr.methods.Attack, got int"),
     ],
 )

@@ -13,7 +13,6 @@ from pdrr.experiments import scene
 from pdrr.experiments.server import Server, find
 from pdrr.federation.rounds import Federation
 from pdrr.federation.streams import byzantine
-from pdrr.methods import NEEDS
 
 SETTINGS = miniature.settings()
 K, C = SETTINGS.federation.k, SETTINGS.federation.c
@@ -116,7 +115,6 @@ def server_of(rule, store, kind=Server, observed=None):
 
 def check_scheme(entry, rule, store, empty_store):
     """A scheme judges each model by what it holds, leaves it alone, and needs what it says."""
-    assert entry.needs <= set(NEEDS)
     assert entry.label(rule)
     assert entry.reference
     server = server_of(rule, store)
