@@ -1,6 +1,7 @@
 """Claims judged on a made-up world, Table 4's words, and records that were tampered with."""
 
 import re
+import shutil
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -742,6 +743,22 @@ def test_check_fails_on_our_own_records_only(check, tmp_path):
     assert code == 1
     assert "paper/fig06: differs, seed 1, knowledge full" in out
     assert "paper/fig04: regenerated" in out
+
+
+def test_check_fails_where_the_book_s_own_records_stop_backing_it(check, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "book" / "records", tmp_path / "book" / "records")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = check("--no-run")
+    assert code == 0
+    assert re.search(r"sentences of the book, against the records\n  all \d+ hold\n", out)
+    folder = tmp_path / "book" / "records" / "paper"
+    kept = Records.load(folder, "table2b")
+    ours = kept.runs["scheme"] == "PDRR"
+    runs = kept.runs.assign(mar=kept.runs["mar"].where(~ours, 0.05))
+    replace(kept, runs=runs).save(folder, "table2b")
+    code, out, _ = check("--no-run")
+    assert code == 1
+    assert "pdrr-all: '**PDRR finds all attackers and nobody else**" in out
 
 
 def test_check_runs_the_profile_again(check, recorded, monkeypatch, tmp_path):
