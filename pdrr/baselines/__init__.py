@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdrr.baselines.flagging import flag_largest
 from pdrr.baselines.jackknife import leave_one_out
-from pdrr.baselines.rejection import ERR, LFR, err_and_lfr, union
+from pdrr.baselines.rejection import ERR, LFR, Rejection, err_and_lfr, union
 from pdrr.baselines.surrogate import snapshots
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "ERR",
     "LFR",
     "VAE",
+    "Rejection",
     "err_and_lfr",
     "flag_largest",
     "leave_one_out",
