@@ -226,11 +226,22 @@ def test_a_notebook_that_runs_is_interrupted_with_its_kernel():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     nbformat.write(notebook, "notebooks/slow.ipynb")
     command = [sys.executable, "-m", "pdrr", "page", "slow", "out.ipynb"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
-        while not Path("started").exists():
-            assert run.poll() is None
-            time.sleep(0.1)
-        run.send_signal(signal.SIGINT)
-        _, err = run.communicate(timeout=60)
+    # a background job, as CI may be, ignores Ctrl-C, and so would what it starts
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as run:
+        try:
+            waiting_until = time.monotonic() + 60
+            while not Path("started").exists():
+                assert run.poll() is None
+                assert time.monotonic() < waiting_until
+                time.sleep(0.1)
+            run.send_signal(signal.SIGINT)
+            _, err = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert (run.returncode, err) == (130, "pdrr: interrupted\n")
     assert not Path("out.ipynb").exists()
