@@ -89,7 +89,8 @@ def every_round(
     Returns
     -------
     Records
-        A row per round, chain, knowledge and beta: errors as counts, the smallest malicious and
+        A row per round, chain, knowledge and beta: whether the chain has parted from the
+        oracle-defended one, errors as counts, the smallest malicious and
         the largest benign score, accuracies of w_p, of the un-attacked, the attacked and PDRR's
         aggregate. Rows of attack "none" say whom PDRR flags where nobody attacks. One run: which
         rounds. A run that is killed goes on where it was; a GPU is used where CuPy and JAX find
@@ -197,17 +198,18 @@ def _judged(
     `spared` is the aggregate without the attackers; whoever ends with it stays with that chain.
     """
     known: dict[str, float] = {}  # accuracies, by the model's digest: many are tried twice
-    crafted: dict[Any, Crafted] = {}
+    crafted: dict[str, Crafted] = {}
     for arm in arms:
         if arm.knowledge == KNOWLEDGE[0]:  # once for each beta
             row, scores, _ = _attacked(federation, honest, NOBODY, arm, crafted, known)
-            yield {"chain": ORACLE, **row}, scores
+            yield {"chain": ORACLE, "apart": False, **row}, scores
         row, scores, defended = _attacked(federation, honest, federation.rule, arm, crafted, known)
-        yield {"chain": ORACLE, **row}, scores
-        if arm.previous is not None:
+        yield {"chain": ORACLE, "apart": False, **row}, scores
+        apart = arm.previous is not None
+        if apart:
             other = federation.trained(honest.number, arm.previous, home)
             row, scores, defended = _attacked(federation, other, federation.rule, arm, {}, known)
-        yield {"chain": LOOP, **row}, scores
+        yield {"chain": LOOP, "apart": apart, **row}, scores
         same = arm.previous is None and bool((defended == spared).all())
         arm.previous = None if same else to_host(defended)
 
@@ -217,16 +219,17 @@ def _attacked(
     honest: Round,
     attack: str,
     arm: Arm,
-    crafted: dict[Any, Crafted],
+    crafted: dict[str, Crafted],
     known: dict[str, float],
 ) -> tuple[dict[str, Any], np.ndarray, Array]:
     """A row, the scores behind it, and what PDRR leaves [d]."""
     settings, rule = arm.settings, federation.rule
-    # what the attacker does with partial knowledge does not depend on beta
-    same = (attack, arm.knowledge, arm.knowledge == "full" and settings.defense.beta)
-    if same not in crafted:
-        crafted[same] = attacked(settings, attack, rule, honest, arm.knowledge)
-    here = Scene(settings, federation, attack, arm.knowledge, honest, crafted[same], 0.0, 0.0)
+    made = crafted.get(attack) if arm.knowledge == "partial" else None
+    if made is None:
+        made = attacked(settings, attack, rule, honest, arm.knowledge)
+    if arm.knowledge == "partial":  # then it does not depend on beta: one round serves all
+        crafted[attack] = made
+    here = Scene(settings, federation, attack, arm.knowledge, honest, made, 0.0, 0.0)
     found, bad = defense(settings, rule).detect(here.observed), here.byzantine
     defended, _ = defense(settings, rule).reaggregate(here.observed, found)
     scores, flagged = to_host(found.scores), to_host(found.flagged)
@@ -240,7 +243,6 @@ def _attacked(
         **here.key,
         "knowledge": arm.knowledge if bad.any() else "",
         "learning_rate": settings.training.learning_rate,
-        "own_chain": arm.previous is not None,
         **_selection(here, found.pre_aggregate),
         "benign": int((~bad).sum()),
         "false_alarms": int((flagged & ~bad).sum()),
