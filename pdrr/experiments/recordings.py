@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from tqdm import tqdm
 
 from pdrr import config
@@ -146,30 +145,3 @@ def run(
     for stem, made in parts.items():
         Records.concat(made).save(folder, stem)
         click.echo(f"wrote {folder / stem}.csv and .json ({len(made)} runs)")
-
-
-def thresholds(calibration: Records) -> dict[str, float]:
-    """The threshold q of each rule with the fewest errors over all calibration runs.
-
-    The error is the mean of FAR and MAR. It is the same for all q between two neighbouring scores;
-    the middle of the widest best interval is taken. Runs in which Krum selected a benign model
-    show no attack that succeeded, and do not count.
-    """
-    won = calibration.runs[
-        calibration.runs["succeeded"] & (calibration.runs["selected"] != "benign")
-    ]
-    keys = ["rule", "seed", "knowledge", "beta"]
-    table = calibration.table.merge(won[keys], on=keys)
-    chosen = {}
-    for rule, clients in table.groupby("rule"):
-        edges = np.unique(np.clip([0.0, 1.0, *clients["score"]], 0, 1))
-        errors = []
-        for q in edges[1:]:  # score >= q decides alike for all q in (edge before, edge]
-            flagged = clients["score"] >= q
-            missed = (~flagged)[clients["byzantine"]].mean()
-            errors.append(flagged[~clients["byzantine"]].mean() + missed)
-        best = np.isclose(errors, min(errors))
-        width = np.where(best, np.diff(edges), 0)
-        i = int(np.argmax(width))
-        chosen[str(rule)] = round(float(edges[i] + edges[i + 1]) / 2, 2)
-    return chosen
