@@ -68,6 +68,7 @@ def every_round(
     *,
     last: int | None = None,
     betas: Sequence[int] = (10, 15, 20),
+    knowledge: Sequence[str] = KNOWLEDGE,
     profile: str = "quick",
     source: str = "glyphs",
     seed: int = 1,
@@ -83,6 +84,7 @@ def every_round(
         The last round; the profile's last one by default.
     betas : sequence of int
         For the trimmed mean: what the server trims per side.
+    knowledge : sequence of {"full", "partial"}
     profile, source, seed, learning_rate, store
         As in `pdrr.experiments.scene.scene`.
 
@@ -103,7 +105,7 @@ def every_round(
     >>> found[found["chain"] == "PDRR in the loop"].groupby("round").size().to_dict()
     {1: 2, 2: 2}
     """
-    return _run(rule, last, betas, profile, source, seed, learning_rate, store)[0]
+    return _run(rule, last, betas, knowledge, profile, source, seed, learning_rate, store)[0]
 
 
 def errors_by_q(rule: str, **options: Any) -> Records:
@@ -124,8 +126,8 @@ def errors_by_q(rule: str, **options: Any) -> Records:
     >>> found.groupby("q")["missed"].sum()[[0.0, 1.0]].gt(0).tolist()  # q = 0 flags everybody
     [False, True]
     """
-    given = {"last": None, "betas": (10, 15, 20), "profile": "quick", "source": "glyphs"}
-    given |= {"seed": 1, "learning_rate": None, "store": None}
+    given = {"last": None, "betas": (10, 15, 20), "knowledge": KNOWLEDGE, "profile": "quick"}
+    given |= {"source": "glyphs", "seed": 1, "learning_rate": None, "store": None}
     return _run(rule, **{**given, **options})[1]
 
 
@@ -133,6 +135,7 @@ def _run(
     rule: str,
     last: int | None,
     betas: Sequence[int],
+    knowledge: Sequence[str],
     profile: str,
     source: str,
     seed: int,
@@ -147,11 +150,11 @@ def _run(
     federation = Federation(chosen, data, rule, store)
     each = betas if rule == "trimmed_mean" else [chosen.defense.beta]
     arms = [
-        Arm(knowledge, replace(chosen, defense=replace(chosen.defense, beta=beta)))
-        for beta, knowledge in product(each, KNOWLEDGE)
+        Arm(known, replace(chosen, defense=replace(chosen.defense, beta=beta)))
+        for beta, known in product(each, knowledge)
     ]
     key = {**federation.training_key, "settings": chosen.as_dict(), "rule": rule}
-    key |= {"betas": list(each), "code": code_digest()}
+    key |= {"betas": list(each), "knowledge": list(knowledge), "code": code_digest()}
     folder = store.folder("every_round", key)
     state = _read(folder / STATE, arms) if (folder / STATE).exists() else State()
     _advance(state, last, federation, arms, folder)
@@ -200,7 +203,7 @@ def _judged(
     known: dict[str, float] = {}  # accuracies, by the model's digest: many are tried twice
     crafted: dict[str, Crafted] = {}
     for arm in arms:
-        if arm.knowledge == KNOWLEDGE[0]:  # once for each beta
+        if arm.knowledge == arms[0].knowledge:  # once for each beta
             row, scores, _ = _attacked(federation, honest, NOBODY, arm, crafted, known)
             yield {"chain": ORACLE, "apart": False, **row}, scores
         row, scores, defended = _attacked(federation, honest, federation.rule, arm, crafted, known)
@@ -255,6 +258,10 @@ def _attacked(
         "gap_false_alarms": int((by_gap & ~bad).sum()),
         "gap_missed": int((~by_gap & bad).sum()),
         **{f"accuracy{name}": _accuracy(here, model, known) for name, model in models.items()},
+    }
+    row = {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in row.items()
     }
     return row, scores.astype(np.float32), defended
 
