@@ -8,6 +8,7 @@ from pdrr.experiments.alone import detection, first_parameters
 from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
+from pdrr.experiments.every_round import errors_by_q, every_round
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.scene import dataset, settings
@@ -27,6 +28,8 @@ __all__ = [
     "crossed",
     "dataset",
     "detection",
+    "errors_by_q",
+    "every_round",
     "first_parameters",
     "one_round",
     "recorded",
