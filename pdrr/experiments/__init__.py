@@ -5,10 +5,10 @@ Each notebook makes one call here and one in `pdrr.book`.
 
 from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
+from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
-from pdrr.experiments.every_round import errors_by_q, every_round
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.scene import dataset, settings

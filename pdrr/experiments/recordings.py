@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, clock, comparison, every_round
+from pdrr.experiments import alone, cache, chains, clock, comparison
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
@@ -62,7 +62,7 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
     "table3": (clock.timing, {}),
     "coordinates": (clock.by_coordinates, {}),
 }
-EVERY = {"every_round": every_round.every_round, "errors_by_q": every_round.errors_by_q}
+EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
 LONG = (*EVERY, "learning_rate")  # hours, unless a GPU is at hand
 STEMS = (*FIXED, *TABLES, "unattacked", *TIMES, *LONG)
 USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", *TIMES, *LONG))
@@ -89,7 +89,7 @@ def _long(stem: str, profile: str, seed: int) -> Iterator[Job]:
             last = min(10, LAST[profile])
             for rate in RATES:
                 options = {"rule": rule, "last": last, "betas": (10,), "learning_rate": rate}
-                yield every_round.every_round, options
+                yield chains.every_round, options
         else:
             last = LAST[profile] if _in_full(profile, seed) else 20
             yield EVERY[stem], {"rule": rule, "last": last}

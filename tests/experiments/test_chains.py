@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pdrr import experiments
-from pdrr.experiments import every_round as module
-from pdrr.experiments.every_round import errors_by_q, every_round
+from pdrr.experiments import chains as module
+from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.scene import attacked, dataset, defense, settings
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
