@@ -75,11 +75,11 @@ def by_auxiliary(
             raise ValueError(f"portions need to be in (0, 1], got {portion}")
     here = scene(rule, store=store, **options)
     data = here.federation.dataset
-    tested = [
-        np.concatenate(both) for both in zip(data.auxiliary(), data.evaluation(), strict=True)
-    ]
-    harm = _impacts(here, tested[0], tested[1])
-    half = len(data.auxiliary()[1])
+    images, labels = data.auxiliary()
+    half = len(labels)
+    more_images, more_labels = data.evaluation()
+    labels = np.concatenate([labels, more_labels])
+    harm = _impacts(here, np.concatenate([images, more_images]), labels)
     byzantine, c = here.byzantine, here.settings.federation.c
     rows = []
     for key, chosen in _auxiliary_sets(here, labels, half, portions, draws):
