@@ -1,5 +1,6 @@
 """The attacks: what they craft, from what they know, and that the rules fall for it."""
 
+import math
 import re
 
 import numpy as np
@@ -323,7 +324,8 @@ def test_equation_4_by_hand():
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
 def test_coordinate_noise_is_uniform_and_independent(epsilon):
     honest = honest_round(d=3000)
-    rows = run("krum", honest, SCATTERED, epsilon=epsilon).observed.clients[SCATTERED]
+    crafted = run("krum", honest, SCATTERED, epsilon=epsilon, noise="coordinate")
+    rows = crafted.observed.clients[SCATTERED]
     noise = (rows[1:] - rows[0]) / epsilon  # [c-1, d]
     assert np.abs(noise).max() <= 1 + 1e-6
     assert np.abs(noise).max() > 0.99
@@ -338,7 +340,7 @@ def test_ball_noise_is_uniform_in_the_ball_of_radius_epsilon():
     volumes = []
     for seed in range(60):
         honest = honest_round(seed, d=2, spread=3.0)
-        crafted = run("krum", honest, FIRST_C, "partial", seed, epsilon=1e-3, noise="ball")
+        crafted = run("krum", honest, FIRST_C, "partial", seed, epsilon=1e-3)
         assert crafted.succeeded is True
         rows = crafted.observed.clients[:C]
         volumes.extend((np.linalg.norm(rows[1:] - rows[0], axis=1) / 1e-3) ** 2)
@@ -349,13 +351,27 @@ def test_ball_noise_is_uniform_in_the_ball_of_radius_epsilon():
 
 def test_ball_noise_keeps_the_whole_model_within_epsilon():
     honest = honest_round(d=500)
-    ball = run("krum", honest, epsilon=1e-3, noise="ball").observed.clients[:C]
-    per_coordinate = run("krum", honest, epsilon=1e-3).observed.clients[:C]
+    ball = run("krum", honest, epsilon=1e-3).observed.clients[:C]
+    per_coordinate = run("krum", honest, epsilon=1e-3, noise="coordinate").observed.clients[:C]
     radii = np.linalg.norm(ball[1:] - ball[0], axis=1)
     assert (radii <= 1e-3).all()
     assert (radii > 0.9e-3).all()  # nearly all of a 500-ball lies at its surface
     assert (np.linalg.norm(per_coordinate[1:] - per_coordinate[0], axis=1) > 1e-2).all()
     assert len({row.tobytes() for row in ball}) == C
+
+
+def test_float32_keeps_of_the_ball_only_what_exceeds_half_a_spacing():
+    # A coordinate of a point drawn in a large ball is normal with deviation epsilon / sqrt(d); it
+    # survives where it is beyond half the distance to the next float32.
+    honest = honest_round(d=20_000, dtype=np.float32)
+    first, *copies = run("krum", honest, seed=1, epsilon=3e-6).observed.clients[:C]
+    half = np.abs(np.spacing(first)).astype(float) / 2
+    survive = [math.erfc(x / (3e-6 / math.sqrt(honest.d)) / math.sqrt(2)) for x in half]
+    expected, deviation = sum(survive), math.sqrt(sum(p * (1 - p) for p in survive))
+    assert 0.1 < expected / honest.d < 0.9
+    for copy in copies:
+        assert abs((copy != first).sum() - expected) < 5 * deviation
+        assert np.linalg.norm(copy.astype(float) - first) <= 3e-6 + np.linalg.norm(half)
 
 
 UNWINNABLE = {
