@@ -12,6 +12,7 @@ from pdrr.experiments.dissection import anatomy
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.scene import dataset, settings
+from pdrr.experiments.servers_data import by_auxiliary, data_facts
 from pdrr.experiments.sketches import attacked_coordinate, round_values
 from pdrr.experiments.transfer import crossed
 from pdrr.experiments.variations import by_count, by_epsilon
@@ -21,11 +22,13 @@ __all__ = [
     "alike_clients",
     "anatomy",
     "attacked_coordinate",
+    "by_auxiliary",
     "by_coordinates",
     "by_count",
     "by_epsilon",
     "compare",
     "crossed",
+    "data_facts",
     "dataset",
     "detection",
     "errors_by_q",

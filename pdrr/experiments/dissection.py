@@ -38,7 +38,8 @@ def anatomy(rule: str, *, store: Store | None = None, **options: Any) -> Records
     - "malicious models [...] are very similar to benign models" (1): `to_...`.
     - "benign model parameters are normally distributed around the corresponding aggregated model
       parameters, but malicious model parameters are crafted on the same side of aggregate model
-      parameters" (4): `one_side_...`, `normal`, `skewness`, `kurtosis`, `offset`.
+      parameters" (4): `one_side_...`, `normal`, `skewness`, `kurtosis`, `offset`. With
+      `_unattacked`: around the aggregate that there would be without the attack.
     - "parameters in malicious models with zero change direction are probably distributed near the
       median" (4.3): `zero_...`.
     - "the value of jth aggregated parameter under attack decreases" where s_j = 1 (3.2.2, Fig. 3),
@@ -81,7 +82,8 @@ def anatomy(rule: str, *, store: Store | None = None, **options: Any) -> Records
         "density_w_pag": float(np.mean(found.pre_aggregate != here.honest.previous)),
         **likeness(products, here.byzantine),
         **sides(here, found.pre_aggregate),
-        **shape(here, found.pre_aggregate),
+        **_renamed(sides(here, unattacked)),
+        **shape(here, found.pre_aggregate, unattacked),
         **effect(here, unattacked, found.pre_aggregate),
     }
     if rule != "krum":
@@ -134,17 +136,17 @@ def likeness(products: Products, byzantine: np.ndarray) -> dict[str, float]:
     }
 
 
-def sides(here: Scene, pre_aggregate: np.ndarray) -> dict[str, float]:
-    """On which side of w_pag the models lie, over the coordinates in which w_pag has moved.
+def sides(here: Scene, centre: np.ndarray) -> dict[str, float]:
+    """On which side of an aggregate [d] the models lie, over the coordinates where it is not w_p.
 
     `one_side`: share of the models on the side with more of them, mean over the coordinates.
-    `all_one_side`: share of the coordinates at which every model lies on one side, none on w_pag.
+    `all_one_side`: share of the coordinates at which every model lies on one side, none on it.
     """
     observed, byzantine = here.observed, here.byzantine
     kinds = {"malicious": byzantine, "benign": ~byzantine}
     one_side, together, moved = dict.fromkeys(kinds, 0.0), dict.fromkeys(kinds, 0), 0
     for cols in blocks(observed.d, observed.k):
-        at = pre_aggregate[cols]
+        at = centre[cols]
         counted = at != observed.previous[cols]
         x, at = np.asarray(observed.clients[:, cols])[:, counted], at[counted]
         moved += len(at)
@@ -158,13 +160,18 @@ def sides(here: Scene, pre_aggregate: np.ndarray) -> dict[str, float]:
     }
 
 
-def shape(here: Scene, pre_aggregate: np.ndarray) -> dict[str, float]:
+def _renamed(found: dict[str, float]) -> dict[str, float]:
+    return {f"{name}_unattacked": value for name, value in found.items()}
+
+
+def shape(here: Scene, pre_aggregate: np.ndarray, unattacked: np.ndarray) -> dict[str, float]:
     """Whether the benign values of a coordinate look normal, over a seeded sample of coordinates.
 
     `unmoved`, `tied`: share of the sampled coordinates at which all benign values are equal, or
     some are; these are left out. Over the others: `skewness` and `kurtosis` (excess), medians;
     `normal`, the share at which Shapiro and Wilk's test does not reject at 5 %: .95 if all were;
-    `offset`, the median distance of w_pag from the benign mean in benign standard deviations.
+    `offset`, the median distance of w_pag from the benign mean in benign standard deviations;
+    `offset_unattacked`, that of the aggregate without the attack.
     """
     rng = stream(here.settings.seed, SAMPLE, here.honest.number)
     some = np.sort(rng.choice(here.honest.d, min(SAMPLED, here.honest.d), replace=False))
@@ -175,16 +182,21 @@ def shape(here: Scene, pre_aggregate: np.ndarray) -> dict[str, float]:
     found = {"unmoved": float(unmoved.mean()), "tied": float((tied & ~unmoved).mean())}
     x = values[:, ~tied]
     if x.shape[0] < 3 or not x.shape[1]:  # the test needs three values
-        return found | dict.fromkeys(("skewness", "kurtosis", "normal", "offset"), float("nan"))
-    x = (x - x.mean(axis=0)) / x.std(axis=0)
+        names = ("skewness", "kurtosis", "normal", "offset", "offset_unattacked")
+        return found | dict.fromkeys(names, float("nan"))
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    x = (x - mean) / deviation
     kept = [stats.shapiro(column).pvalue >= LEVEL for column in x.T]
-    plain = values[:, ~tied]
-    away = np.abs(np.asarray(pre_aggregate)[some][~tied] - plain.mean(axis=0)) / plain.std(axis=0)
+
+    def offset(centre: np.ndarray) -> float:
+        return float(np.median(np.abs(centre[some][~tied] - mean) / deviation))
+
     return found | {
         "skewness": float(np.median(stats.skew(x, axis=0))),
         "kurtosis": float(np.median(stats.kurtosis(x, axis=0))),
         "normal": float(np.mean(kept)),
-        "offset": float(np.median(away)),
+        "offset": offset(pre_aggregate),
+        "offset_unattacked": offset(unattacked),
     }
 
 

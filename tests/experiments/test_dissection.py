@@ -27,11 +27,6 @@ def measured(store):
     return measure
 
 
-def pre_aggregated(here):
-    rule = here.federation.rule
-    return scene.defense(here.settings, rule).detect(here.observed).pre_aggregate
-
-
 def random_round(k=6, d=400):
     rng = np.random.default_rng(5)
     clients = rng.integers(-3, 4, (k, d)).astype(np.float32)
@@ -100,15 +95,18 @@ def test_the_direction_is_the_one_that_the_attack_moves_against(measured, rule, 
 @pytest.mark.parametrize(("rule", "knowledge"), SETTING)
 def test_sides_are_counted_where_the_pre_aggregate_has_moved(measured, rule, knowledge):
     here, run, _ = measured(rule, knowledge=knowledge)
-    middle = pre_aggregated(here)
-    moved = middle != here.honest.previous
-    assert run["density_w_pag"] == pytest.approx(moved.mean())
-    x = np.sign(here.observed.clients - middle)[:, moved]
-    for who, rows in (("malicious", slice(C)), ("benign", slice(C, None))):
-        sides = np.stack([(x[rows] == sign).sum(axis=0) for sign in (-1, 1)]).max(axis=0)
-        n = len(x[rows])
-        assert run[f"one_side_{who}"] == pytest.approx((sides / n).mean())
-        assert run[f"all_one_side_{who}"] == pytest.approx((sides == n).mean())
+    detector = scene.defense(here.settings, rule)
+    for received, suffix in ((here.observed, ""), (here.honest, "_unattacked")):
+        middle = detector.detect(received).pre_aggregate
+        moved = middle != here.honest.previous
+        if not suffix:
+            assert run["density_w_pag"] == pytest.approx(moved.mean())
+        x = np.sign(here.observed.clients - middle)[:, moved]
+        for who, rows in (("malicious", slice(C)), ("benign", slice(C, None))):
+            sides = np.stack([(x[rows] == sign).sum(axis=0) for sign in (-1, 1)]).max(axis=0)
+            n = len(x[rows])
+            assert run[f"one_side_{who}{suffix}"] == pytest.approx((sides / n).mean())
+            assert run[f"all_one_side_{who}{suffix}"] == pytest.approx((sides == n).mean())
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -174,8 +172,10 @@ class Drawn:
 
 
 def test_normal_values_pass_and_skewed_ones_do_not():
-    normal = dissection.shape(Drawn(lambda rng, size: rng.normal(2, 3, size)), np.full(600, 2.0))
-    skewed = dissection.shape(Drawn(lambda rng, size: rng.exponential(1, size)), np.ones(600))
+    bell = Drawn(lambda rng, size: rng.normal(2, 3, size))
+    normal = dissection.shape(bell, np.full(600, 2.0), np.full(600, 5.0))
+    tail = Drawn(lambda rng, size: rng.exponential(1, size))
+    skewed = dissection.shape(tail, np.ones(600), np.ones(600))
     assert (normal["unmoved"], normal["tied"]) == pytest.approx((0.1, 0.05))
     assert 0.9 < normal["normal"] < 0.99
     assert skewed["normal"] < 0.2
@@ -183,10 +183,11 @@ def test_normal_values_pass_and_skewed_ones_do_not():
     assert abs(normal["kurtosis"]) < 0.6 < skewed["kurtosis"]
     # the mean of 30 is within .18 of the true one, give or take
     assert normal["offset"] == pytest.approx(stats.norm.ppf(0.75) / np.sqrt(30), rel=0.3)
+    assert normal["offset_unattacked"] == pytest.approx(1, rel=0.1)  # 5 is one deviation from 2
 
 
 def test_where_every_coordinate_is_tied_no_shape_is_told():
-    found = dissection.shape(Drawn(lambda _, size: np.ones(size)), np.ones(600))
+    found = dissection.shape(Drawn(lambda _, size: np.ones(size)), np.ones(600), np.ones(600))
     assert found["unmoved"] == 1
     assert np.isnan(found["normal"])
 
