@@ -192,7 +192,7 @@ def parse(text: str) -> Expected:
     for claim in found.claims:
         if claim.part_of and claim.part_of not in whole - {claim.id}:
             raise ValueError(
-                f"expected.yaml: {claim.id}: part_of needs the id of another claim, which is no part"
+                f"expected.yaml: {claim.id}: part_of needs the id of a claim that is no part"
                 f" itself, got {claim.part_of!r}"
             )
     return found

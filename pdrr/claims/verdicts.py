@@ -125,16 +125,15 @@ def _which(cells: pd.Series, met: Sequence[bool]) -> str:
     """The cells that meet a condition or those that do not, whichever are fewer."""
     kept = np.array(met)
     few, word = (kept, "only") if kept.sum() < len(kept) / 2 else (~kept, "not")
-    if cells.index.nlevels == 1:
-        names = words.apart([str(label) for label in cells.index])
-        return (
-            f"{word} {words.some([name for name, named in zip(names, few, strict=True) if named])}"
-        )
     names: list[str] = []
-    for label, own in pd.Series(few, cells.index).groupby(level=0, sort=False):
-        seeds = ", ".join(str(seed) for _, seed in own.index[own])
-        if seeds:
-            names.append(f"{label}" if own.all() else f"{label} ({seeds})")
+    if cells.index.nlevels == 1:
+        labels = words.apart([str(label) for label in cells.index])
+        names = [label for label, named in zip(labels, few, strict=True) if named]
+    else:  # of several seeds
+        for label, own in pd.Series(few, cells.index).groupby(level=0, sort=False):
+            seeds = ", ".join(str(seed) for _, seed in own.index[own])
+            if seeds:
+                names.append(f"{label}" if own.all() else f"{label} ({seeds})")
     return f"{word} {words.some(names)}"
 
 
@@ -259,7 +258,7 @@ def as_text(table: pd.DataFrame, width: int | None = None) -> str:
     room = width - sum(NARROW.values()) - 2 * (len(COLUMNS) + len(NARROW) - 1)
     widths = {name: int(room * share) for name, share in COLUMNS.items()} | NARROW
 
-    def line(row: Mapping[str, str], indent: str = "") -> Iterator[str]:
+    def line(row: Mapping[Any, Any], indent: str = "") -> Iterator[str]:
         wrapped = [
             textwrap.wrap(row[name], size, initial_indent=begin, subsequent_indent=begin) or [""]
             for name, size in widths.items()
@@ -279,6 +278,6 @@ def as_text(table: pd.DataFrame, width: int | None = None) -> str:
     own = int(table["counted"].sum())
     parts = int(table["part"].sum())
     given = len(table) - own - parts
-    lines += ["", f"{own} claims: {found}"]
-    lines += [f"indented, not counted: {parts} parts of other claims, {given} true by construction"]
+    told = f"Indented and not counted: {parts} parts of other claims, {given} true by construction."
+    lines += ["", *textwrap.wrap(f"{own} claims: {found}", width), *textwrap.wrap(told, width)]
     return "\n".join(lines)
