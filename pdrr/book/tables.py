@@ -8,11 +8,11 @@ from functools import partial
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
-from scipy import stats
 
+from pdrr.book.cells import drawn, lots_in_words, mean, spread_in_words
+from pdrr.claims.chance import expected_rates
 from pdrr.claims.words import digits, interval, short
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.records import Records
@@ -20,7 +20,6 @@ from pdrr.experiments.schemes import OURS, in_order, known
 
 Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
 RATES = {"FAR": "far", "MAR": "mar"}
-ENOUGH = 5  # seeds for an interval; below, the smallest and the largest value say more
 
 
 # the schemes beside each other
@@ -31,6 +30,8 @@ def rates_table(
 ) -> Styler:
     """FAR and MAR of each scheme at each measured round: the layout of the paper's Table 1.
 
+    Rates that lots decide are their expectation, and marked.
+
     Parameters
     ----------
     records : Records
@@ -40,7 +41,7 @@ def rates_table(
     rounds : sequence of int
         Those of the paper's columns.
     """
-    runs = _one_setting(records.runs, "scheme", "round", "seed")
+    runs = _one_setting(expected_rates(records).runs, "scheme", "round", "seed")
     measured = sorted(runs["round"].unique())
     printed = {
         (scheme, rate, number): value
@@ -51,7 +52,7 @@ def rates_table(
     rows = {
         scheme: [
             _beside(
-                _mean(found[column][found["round"] == number]),
+                _rate(found[found["round"] == number], column),
                 printed.get((scheme, rate, n)),
                 short,
             )
@@ -61,13 +62,13 @@ def rates_table(
         for scheme, found in _in_order(runs)
     }
     return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
-        _spread_in_words(runs.groupby(["scheme", "round"]).size())
+        spread_in_words(runs.groupby(["scheme", "round"]).size()) + lots_in_words(runs)
     )
 
 
 def readings_table(records: Records) -> Styler:
     """FAR and MAR of the paper's other readings beside ours, over the runs that have both."""
-    runs = _one_setting(records.runs, "scheme", "reading", "round", "seed")
+    runs = _one_setting(expected_rates(records).runs, "scheme", "reading", "round", "seed")
     others = runs[runs["reading"] != "default"]
     if others.empty:
         raise ValueError("records have no other reading than the default one")
@@ -75,7 +76,7 @@ def readings_table(records: Records) -> Styler:
     measured = sorted(runs["round"].unique())
     rows = {
         f"{scheme}, {'as decided' if reading == 'default' else reading}": [
-            _mean(part[column][part["round"] == number])
+            _rate(part[part["round"] == number], column)
             for column in RATES.values()
             for number in measured
         ]
@@ -84,7 +85,7 @@ def readings_table(records: Records) -> Styler:
         if not (part := found[found["reading"] == reading]).empty
     }
     return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
-        _spread_in_words(runs.groupby(["scheme", "reading", "round"]).size())
+        spread_in_words(runs.groupby(["scheme", "reading", "round"]).size()) + lots_in_words(runs)
     )
 
 
@@ -103,11 +104,11 @@ def accuracy_table(records: Records) -> Styler:
         for word in known
     }
     columns: dict[tuple[str, str], list[str]] = {
-        ("before the round", ""): [_mean(at[number, known[0]]["accuracy"]) for number in measured]
+        ("before the round", ""): [mean(at[number, known[0]]["accuracy"]) for number in measured]
     }
     for title, name in (("attacked", "accuracy_attacked"), ("with PDRR", "accuracy_defended")):
         for word in known:
-            columns[title, word] = [_mean(at[number, word][name]) for number in measured]
+            columns[title, word] = [mean(at[number, word][name]) for number in measured]
     if (runs["rule"] == "krum").all():
         for word in known:
             columns["Krum selects", word] = [
@@ -118,7 +119,7 @@ def accuracy_table(records: Records) -> Styler:
         for i, number in enumerate(measured)
     }
     return _wide(rows, list(columns), "knowledge").set_caption(
-        _spread_in_words(runs.groupby(["round", "knowledge"]).size())
+        spread_in_words(runs.groupby(["round", "knowledge"]).size())
     )
 
 
@@ -295,30 +296,8 @@ def readings_of(scheme: str, runs: pd.DataFrame) -> list[str]:
     return [name for name in ("default", *others) if (runs["reading"] == name).any()]
 
 
-def _mean(values: pd.Series) -> str:
-    """Mean over seeds with its uncertainty, as `_spread_in_words` says."""
-    n, mean = len(values), values.mean()
-    if n == 0:
-        return "–"
-    if n == 1:
-        return f"{mean:.2f}"
-    if n < ENOUGH:
-        return f"{mean:.2f}<br><small>{short(values.min())}–{short(values.max())}</small>"
-    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return f"{mean:.2f}<br><small>± {short(half)}</small>"
-
-
-def _spread_in_words(sizes: pd.Series) -> str:
-    """What stands behind a mean of so many seeds."""
-    if (sizes == 1).all():
-        return "One seed."
-    words = []
-    if sizes.between(2, ENOUGH - 1).any():
-        words.append("below it the smallest and the largest")
-    if (sizes >= ENOUGH).any():
-        words.append("below it ± half of its 95 % t interval")
-    some = "; one seed where there is nothing below" if (sizes == 1).any() else ""
-    return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."
+def _rate(runs: pd.DataFrame, column: str) -> str:
+    return drawn(mean(runs[column]), runs)
 
 
 def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:

@@ -10,32 +10,45 @@ BADGES = {  # colours of the theme
     "reproduced": "success",
     "partly": "warning",
     "not": "danger",
+    "not distinguishable from chance": "info",
+    "not comparable": "light",
+    "by construction": "light",
     "not measured": "secondary",
 }
+COLUMNS = ("verdict", "claim", "paper", "ours", "runs", "interval", "tolerance")
+LEGEND = (
+    "<p><small>Runs: attacked rounds that a verdict rests on. Interval: exact (Clopper and"
+    " Pearson), two-sided, 95 %, of the share of runs that meet the claim, as if the runs were"
+    " independent."
+    " ↳: part of another claim, or true by construction; not counted.</small></p>"
+)
 
 
 def verdicts_html(table: pd.DataFrame) -> str:
     """The table of `verdicts.table` as HTML: counts, then a fold for each section of the paper.
 
-    A column `tolerance` is shown if it is there, and the folds are then open.
+    A column `tolerance` is shown if it is there, and the folds are then open. Claims that do not
+    count, parts of others and what is true by construction, are indented and in no number.
     """
-    columns = [name for name in ("verdict", "claim", "paper", "ours", "tolerance") if name in table]
+    columns = [name for name in COLUMNS if name in table]
+    counted = table["counted"] if "counted" in table else pd.Series(True, table.index)
     shown = table.copy()
     for column in columns[1:]:
-        shown[column] = table[column].map(escape)
+        shown[column] = table[column].map(str).map(escape)
     shown["verdict"] = [_badge(verdict, verdict) for verdict in table["verdict"]]
     shown["claim"] = [
-        f'<a href="./{stem}.html">{text}</a>'
-        for stem, text in zip(table["figure"], shown["claim"], strict=True)
+        f'{"" if own else "↳ "}<a href="./{stem}.html">{text}</a>'
+        for stem, text, own in zip(table["figure"], shown["claim"], counted, strict=True)
     ]
     folds = [
         f"<details{' open' if 'tolerance' in table else ''}>"
         f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
-        f" {_badges(table['verdict'][rows.index])}</summary>"
+        f" {_badges(table['verdict'][rows.index][counted[rows.index]])}</summary>"
         f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'
         for section, rows in shown.groupby("section", sort=False)
     ]
-    return f'<div class="verdicts"><p>{_badges(table["verdict"])}</p>{"".join(folds)}</div>'
+    numbers = _badges(table["verdict"][counted])
+    return f'<div class="verdicts"><p>{numbers}</p>{LEGEND}{"".join(folds)}</div>'
 
 
 def _badges(verdicts: pd.Series) -> str:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from pdrr.claims import cost_measures  # noqa: F401, the claims call its measures
 from pdrr.claims.measures import MEASURES
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -115,6 +116,12 @@ class Claim(Check):
     ours : str
         What to print of the cells: {span}, {met}, {all}, {cells}, {row}, {labels};
         {device}.
+    part_of : str
+        Id of a claim that says as much or more: shown, and not counted again.
+    by_construction : bool
+        True of how the program is made, whatever is measured: shown, and not counted.
+    comparable, reason : bool, str
+        Whether ours are numbers of the same thing as the paper's; if not, why not.
     """
 
     id: Text
@@ -124,6 +131,15 @@ class Claim(Check):
     why: Text
     paper: str = ""
     ours: str = "{met} of {all}"
+    part_of: str = ""
+    by_construction: bool = False
+    comparable: bool = True
+    reason: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether its verdict counts."""
+        return not (self.part_of or self.by_construction)
 
     @property
     def tolerance(self) -> str:
@@ -133,8 +149,17 @@ class Claim(Check):
 
 @dataclass(frozen=True, config=STRICT)
 class Expected:
-    """All of ``expected.yaml``."""
+    """All of ``expected.yaml``.
 
+    Attributes
+    ----------
+    noise : list of str
+        The readings of epsilon: the one that the claims are judged on, then the other.
+    tables : Tables
+    claims : list of Claim
+    """
+
+    noise: list[str]
     tables: Tables
     claims: list[Claim]
 
@@ -163,6 +188,13 @@ def parse(text: str) -> Expected:
     for claim in found.claims:
         _check(claim, seen)
         seen.add(claim.id)
+    whole = {claim.id for claim in found.claims if not claim.part_of}
+    for claim in found.claims:
+        if claim.part_of and claim.part_of not in whole - {claim.id}:
+            raise ValueError(
+                f"expected.yaml: {claim.id}: part_of needs the id of a claim that is no part"
+                f" itself, got {claim.part_of!r}"
+            )
     return found
 
 
@@ -172,6 +204,8 @@ def _check(claim: Claim, seen: set[str]) -> None:
         raise ValueError(f"{where}: two claims have this id")
     if not (claim.paper or claim.expected):
         raise ValueError(f"{where}: needs the paper's words or numbers")
+    if claim.comparable == bool(claim.reason):
+        raise ValueError(f"{where}: needs a reason if, and only if, it is not comparable")
     if claim.measure is not None:
         can_be_judged(claim, where)
 

@@ -1,22 +1,22 @@
 """What a claim is judged by: the part of the records it speaks of in, one value per cell out.
 
 A cell is a run, or what the claim compares: a round, a rule, a scheme. The labels say which.
-"error" is the mean of FAR and MAR, over the seeds and rounds that are there.
+Cells that are runs are named "run": of them the share that meets a claim has an interval. Where the
+paper has one number for several seeds, the label is a pair: the paper's cell, the seed.
+"error" is the mean of FAR and MAR over the seeds of a round, then over the rounds that are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pdrr.claims import table4
-from pdrr.core.rules import DEFENDED, in_words
+from pdrr.core.rules import in_words
 from pdrr.experiments.records import Records, each_run
-from pdrr.experiments.schemes import OURS
 
 MEASURES: dict[str, Callable[..., pd.Series]] = {}
 """Every measure by its name, as ``expected.yaml`` calls it."""
@@ -29,10 +29,11 @@ def measure(function: Callable[..., pd.Series]) -> Callable[..., pd.Series]:
 
 
 def _per_run(records: Records, value: Callable[[pd.DataFrame, pd.Series], float]) -> pd.Series:
-    return pd.Series({label: value(rows, run) for label, rows, run in each_run(records)})
+    cells = {label: value(rows, run) for label, rows, run in each_run(records)}
+    return pd.Series(cells, name="run")
 
 
-def _labelled(cells: Any) -> pd.Series:
+def labelled(cells: Any) -> pd.Series:
     """A series with an index of one or several levels as one with plain labels."""
     labels = [x if isinstance(x, tuple) else (x,) for x in cells.index]
     texts = [" ".join(in_words(str(word)) for word in label) for label in labels]
@@ -102,6 +103,13 @@ def _length(run: Any) -> Any:
 def worst_rate(records: Records) -> pd.Series:
     """The larger of FAR and MAR: 0 only if both are."""
     return _per_run(records, lambda _, run: max(run["far"], run["mar"]))
+
+
+@measure
+def flawless(records: Records) -> pd.Series:
+    """Share of the runs with neither a false nor a missing alarm, under each attack."""
+    found = records.runs
+    return labelled((found["far"] + found["mar"] == 0).groupby(found["rule"], sort=False).mean())
 
 
 @measure
@@ -177,8 +185,8 @@ def attacked_is_malicious(records: Records) -> pd.Series:
 
 
 def _errors(records: Records, *by: str) -> Any:
-    """Mean of FAR and MAR for each value of the columns `by`."""
-    return records.runs.groupby(list(by), sort=False)[["far", "mar"]].mean().mean(axis=1)
+    """Mean of FAR and MAR for each value of the columns `by`; rounds weigh the same."""
+    return table4.mean_error(records.runs, *by)
 
 
 def _rates(records: Records, *by: str) -> Any:
@@ -187,16 +195,36 @@ def _rates(records: Records, *by: str) -> Any:
     return pd.concat({rate.upper(): means[rate] for rate in ("far", "mar")})
 
 
+def _by_seed(records: Records, *rates: str) -> pd.Series:
+    """Rates of every seed at each round: the labels are the cell of the paper, and the seed."""
+    runs = records.runs.sort_values(["round", "seed"])
+    cells = {
+        (f"{rate} {number}", f"seed {seed}"): value
+        for rate in rates
+        for number, seed, value in zip(runs["round"], runs["seed"], runs[rate.lower()], strict=True)
+    }
+    return pd.Series(cells)
+
+
 @measure
 def rates(records: Records) -> pd.Series:
-    """FAR at each round, then MAR, as a row of Table 1; means over the seeds."""
-    return _labelled(_rates(records, "round"))
+    """FAR of every seed at each round, then MAR, as a row of Table 1."""
+    return _by_seed(records, "FAR", "MAR")
+
+
+@measure
+def misses(records: Records) -> pd.Series:
+    """MAR of every seed at each round: all there is to say of a scheme that flags c.
+
+    It flags as many benign models as it misses malicious ones, so that FAR follows from MAR.
+    """
+    return _by_seed(records, "MAR").rename("run")
 
 
 @measure
 def error(records: Records) -> pd.Series:
     """Mean of FAR and MAR of each scheme under each attack."""
-    return _labelled(_errors(records, "scheme", "rule"))
+    return labelled(_errors(records, "scheme", "rule"))
 
 
 @measure
@@ -210,14 +238,20 @@ def error_gap(records: Records, *, better: Sequence[str], worse: Sequence[str]) 
 def rule_gap(records: Records, *, of: str, over: str) -> pd.Series:
     """Error of each scheme under the attack on one rule minus that on another."""
     found = _errors(records, "rule", "scheme")
-    return _labelled(found[of] - found[over])
+    return labelled(found[of] - found[over])
 
 
 @measure
 def rule_distance(records: Records, *, of: str, over: str) -> pd.Series:
-    """How far FAR and MAR of each scheme at each round are apart between two rules."""
-    found = _rates(records, "scheme", "round", "rule")
-    return _labelled((found.xs(of, level="rule") - found.xs(over, level="rule")).abs())
+    """How far FAR or MAR, the larger, of each scheme in each run are apart between two rules.
+
+    One number, since a scheme that flags c has only one.
+    """
+    found: Any = records.runs.set_index(["scheme", "round", "seed", "rule"])[["far", "mar"]]
+    apart = found.xs(of, level="rule") - found.xs(over, level="rule")
+    cells = apart.abs().max(axis=1, skipna=False).dropna().sort_index()
+    names = [f"{scheme} round {number} seed {seed}" for scheme, number, seed in cells.index]
+    return pd.Series(list(cells), names)
 
 
 @measure
@@ -232,7 +266,7 @@ def above_lowest(records: Records, *, scheme: str) -> pd.Series:
     """FAR and MAR of `scheme` minus the lowest of the others, for each rule and round."""
     found = _rates(records, "rule", "round", "scheme")
     others = found.drop(scheme, level="scheme").groupby(level=[0, 1, 2]).min()
-    return _labelled(found.xs(scheme, level="scheme") - others)
+    return labelled(found.xs(scheme, level="scheme") - others)
 
 
 @measure
@@ -241,7 +275,7 @@ def beta_gap(records: Records, *, of: int, over: int, what: str) -> pd.Series:
     runs = records.runs
     value = runs[["far", "mar"]].mean(axis=1) if what == "error" else _length(runs)
     found: Any = runs.assign(value=value).set_index(["beta", "seed", "round"])["value"]
-    return _labelled((found[of] - found[over]).dropna())
+    return labelled((found[of] - found[over]).dropna()).rename("run")
 
 
 # Fig. 11
@@ -252,82 +286,10 @@ def knowledge_gap(records: Records) -> pd.Series:
     """Length of the q range under partial minus under full knowledge, at each round."""
     found = records.runs.assign(length=_length(records.runs))
     means: Any = found.groupby(["knowledge", "round"])["length"].mean()
-    return _labelled((means["partial"] - means["full"]).rename("round {}".format))
+    return labelled((means["partial"] - means["full"]).rename("round {}".format))
 
 
 @measure
 def partial_longer(records: Records) -> pd.Series:
     """Share of the rounds at which the q range is longer under partial knowledge."""
     return pd.Series({"share": (knowledge_gap(records) > 0).mean()})
-
-
-# Tables 3 and 4
-
-
-def _seconds(records: Records) -> Any:
-    """Seconds of one detection [rules, schemes]; medians, of several seeds their mean."""
-    found = records.runs.pivot_table("median_s", "rule", "scheme")
-    found = found.reindex([rule for rule in DEFENDED if rule in found.index])
-    return found.rename(index=in_words)
-
-
-@measure
-def seconds(records: Records, *, scheme: str) -> pd.Series:
-    """Seconds of one detection of `scheme` under each attack."""
-    return _labelled(_seconds(records)[scheme])
-
-
-@measure
-def seconds_ratio(records: Records, *, of: str, over: str) -> pd.Series:
-    """Seconds of one scheme over those of another, under each attack."""
-    found = _seconds(records)
-    return _labelled(found[of] / found[over])
-
-
-@measure
-def seconds_in_order(records: Records, *, order: Sequence[str]) -> pd.Series:
-    """Whether the schemes take longer in this order, under each attack."""
-    found = _seconds(records)
-    pairs = [found[quick] < found[slow] for quick, slow in pairwise(order)]
-    return _labelled(pd.concat(pairs, axis=1).all(axis=1))
-
-
-@measure
-def seconds_over_others(records: Records, *, scheme: str, end: str) -> pd.Series:
-    """Seconds of `scheme` over the "smallest" or "largest" of the others, under each attack."""
-    found = _seconds(records)
-    others = found.drop(columns=scheme)
-    edge = others.min(axis=1) if end == "smallest" else others.max(axis=1)
-    return _labelled(found[scheme] / edge)
-
-
-def _parts(records: Records) -> tuple[list[Records], Records]:
-    timed = records.runs["median_s"].notna()
-    runs = (records.runs[~timed], records.runs[timed])
-    evaluation, timing = (Records(records.table, part, records.provenance) for part in runs)
-    return [evaluation], timing
-
-
-@measure
-def words(records: Records, *, scheme: str, paper: Mapping[str, str]) -> pd.Series:
-    """Whether each derived word of Table 4 is the paper's."""
-    try:
-        derived = table4.derive(*_parts(records)).loc[scheme]
-    except ValueError as missing:
-        raise KeyError(str(missing)) from missing
-    return pd.Series({f"{derived[column]}": derived[column] == paper[column] for column in paper})
-
-
-@measure
-def without_auxiliary(records: Records) -> pd.Series:
-    """Whether PDRR can be set up without auxiliary data; of each other, whether it cannot."""
-    needs = {s: table4.needs_auxiliary(s) for s in records.runs["scheme"].unique()}
-    return pd.Series({s: needed != (s == OURS) for s, needed in needs.items()})
-
-
-@measure
-def spread_over_others(records: Records, *, scheme: str) -> pd.Series:
-    """Spread of the error between the attacks, of `scheme` minus that of each other scheme."""
-    found = _errors(records, "scheme", "rule").groupby("scheme")
-    spread = found.max() - found.min()
-    return _labelled(spread[scheme] - spread.drop(scheme))

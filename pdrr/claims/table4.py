@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pdrr.claims.chance import expected_rates
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import known, papers
 
+NOISE = "coordinate"  # the reading of epsilon that counts; the first in expected.yaml
 SAME = 0.10  # times closer than this are called equal
 ABILITY = ((0.05, "strongest"), (0.25, "relatively strong"), (0.45, "relatively weak"))
 STABILITY = ((0.05, "stable"), (0.25, "relatively stable"))
@@ -24,11 +26,11 @@ the largest *highest*, and so is what comes within 10 % of it (runs on one machi
 much). Of the others, the faster half of all schemes is *relatively low*, the rest *relatively
 high*. The time to train VAE and DAGMM before any round is not in it; it stands apart.
 
-Detection ability: the error, which is the mean of FAR and MAR over the measured rounds and the
-three attacks. 0 is perfect and 0.5 is chance, whatever the number of models flagged (c = 20 of
-k = 50 at random: FAR 0.40, MAR 0.60). Below 0.05, a tenth of chance: *strongest*. Below 0.25,
-nearer to perfect than to chance: *relatively strong*. Below 0.45: *relatively weak*. From 0.45 on,
-chance to within a tenth: *weak*.
+Detection ability: the error, which is the mean of FAR and MAR over the seeds of a round, then over
+the measured rounds, then over the three attacks. 0 is perfect and 0.5 is chance, whatever the
+number of models flagged (c = 20 of k = 50 at random: FAR 0.40, MAR 0.60). Below 0.05, a tenth of
+chance: *strongest*. Below 0.25, nearer to perfect than to chance: *relatively strong*. Below 0.45:
+*relatively weak*. From 0.45 on, chance to within a tenth: *weak*.
 
 Detection stability: the difference between the attack with the largest and that with the smallest
 error. Below 0.05, a tenth of chance: *stable*. Below 0.25, half of chance: *relatively stable*.
@@ -43,7 +45,7 @@ def derive(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
     ----------
     evaluations : sequence of Records
         Of `experiments.rounds`, for the three rules. Counted are the default readings under
-        partial knowledge; of several beta the smallest (the paper's), no noise in a ball.
+        partial knowledge; of several beta the smallest (the paper's), the noise `NOISE`.
     timing : Records
         Of `experiments.timing`.
 
@@ -84,15 +86,15 @@ def measured(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
 
     Parameters, errors and rows are those of `derive`.
     """
-    runs = pd.concat([part.runs for part in evaluations], ignore_index=True)
+    runs = pd.concat([expected_rates(part).runs for part in evaluations], ignore_index=True)
     runs = runs[
         (runs["reading"] == "default")
         & (runs["knowledge"] == "partial")
-        & (runs["noise"] != "ball")
+        & ((runs["noise"] == NOISE) | (runs["rule"] != "krum"))
     ]
     runs = runs[~(runs["beta"] > runs["beta"].min())]  # NaN but for the trimmed mean
-    runs = runs.assign(error=runs[["far", "mar"]].mean(axis=1))
-    errors = _by_attack(runs, "error", "evaluation")
+    found = mean_error(runs, "scheme", "rule").rename("error").reset_index()
+    errors = _by_attack(found, "error", "evaluation")
     seconds = _by_attack(timing.runs, "median_s", "timing")
     return pd.DataFrame(
         {
@@ -102,6 +104,15 @@ def measured(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
             "spread": errors.max(axis=1) - errors.min(axis=1),
         }
     )
+
+
+def mean_error(runs: pd.DataFrame, *by: str) -> pd.Series:
+    """Mean of FAR and MAR for each value of the columns `by`.
+
+    Over the seeds of a round first, then over the rounds: a round with more seeds weighs no more.
+    """
+    rounds = runs.groupby([*by, "round"], sort=False)[["far", "mar"]].mean()
+    return rounds.mean(axis=1).groupby(list(by), sort=False).mean()
 
 
 def _by_attack(runs: pd.DataFrame, column: str, what: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,14 +46,46 @@ def interval(low: float, high: float) -> str:
     return f"({low:.3f}, {high:.3f}]" if low < high else "none"
 
 
-def row(cells: Mapping[str, float]) -> str:
-    """Numbers in groups by their labels' first words: "FAR 0 0.33, MAR 0 0.5"."""
+def row(cells: Mapping[str, Any]) -> str:
+    """Numbers in groups by their labels' first words: "FAR 0 0.33, MAR 0 0.5".
+
+    Several numbers of one label are the seeds': their mean, and their span if they differ.
+    """
     groups: dict[str, list[str]] = {}
-    for label, value in cells.items():
+    for label, values in cells.items():
         name, _, last = label.rpartition(" ")
         rule = RULES[label].words if label in RULES else label
-        groups.setdefault(name if last.isdigit() else rule, []).append(_printed(value))
+        low, high = _printed(np.min(values)), _printed(np.max(values))
+        mean = _printed(float(np.mean(values)))
+        groups.setdefault(name if last.isdigit() else rule, []).append(
+            mean if low == high else f"{mean} ({low}–{high})"
+        )
     return ", ".join(f"{name} {' '.join(numbers)}" for name, numbers in groups.items())
+
+
+def some(labels: Sequence[str], most: int = 5) -> str:
+    """A list that is not too long: "a, b and 7 more"."""
+    shown = ", ".join(labels[:most])
+    return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"
+
+
+def apart(labels: Sequence[str]) -> list[str]:
+    """Labels of runs without what all of them say: "seed 1, round 2" is "round 2" if all are of 1.
+
+    Without the attack, which the rule tells, and a beta where there is none.
+    """
+    parts = [label.split(", ") for label in labels]
+    common = set(parts[0]).intersection(*parts) if len(parts) > 1 else set()
+    said = [
+        [p for p in own if p not in common and p != "beta -1" and not p.startswith("attack ")]
+        for own in parts
+    ]
+    return [" ".join(own) or label for own, label in zip(said, labels, strict=True)]
+
+
+def probability(value: float) -> str:
+    """To two digits, never 0 and never 1."""
+    return "<0.01" if value < 0.005 else ">0.99" if value >= 0.995 else f"{value:.2f}"
 
 
 def _printed(value: float) -> str:

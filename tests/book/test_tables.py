@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers.made_up import ORIGIN, evaluation_records, run, timing_records
-from pdrr.book import tables
+from pdrr.book import cells, tables
 from pdrr.claims.expected import expected
 from pdrr.core.files import RECORDED
 from pdrr.experiments.records import Records, recorded
@@ -68,7 +68,7 @@ def test_over_five_seeds_the_mean_with_its_95_percent_interval():
 def test_the_interval_is_that_of_the_t_distribution():
     values = pd.Series([1.0, 2.0, 4.0, 8.0, 10.0])
     half = 2.7764451 * np.sqrt(((values - 5) ** 2).sum() / 4) / np.sqrt(5)
-    assert tables._mean(values) == below("5.00", f"± {half:.2f}")
+    assert cells.mean(values) == below("5.00", f"± {half:.2f}")
 
 
 def test_rounds_of_one_seed_among_several_are_named():
@@ -80,6 +80,42 @@ def test_rounds_of_one_seed_among_several_are_named():
         below("0.52", ".51–.53"), "0.51", below("0.10", ".10–.10"), "1.00",
     ]  # fmt: skip
     assert styled.caption.endswith("largest; one seed where there is nothing below.")
+
+
+def equal_scores(made, *schemes):
+    """All five scores of some schemes are 0: of five places, two are drawn."""
+    table = made.table.copy()
+    table.loc[table["scheme"].isin(schemes), ["statistic", "score"]] = 0.0
+    return Records(table, made.runs, made.provenance)
+
+
+def test_what_lots_decide_is_marked_and_shown_by_its_expectation():
+    styled = tables.rates_table(equal_scores(evaluation_records(seeds=(1, 2, 6)), "ERR"))
+    # 2 of 5 flagged, 2 malicious: 2/5 of the benign, 3/5 of the malicious are missed
+    assert styled.data.loc["ERR"].tolist() == [
+        below(f"{rate}{cells.LOT}", f"{short}–{short}")
+        for rate, short in (("0.40", ".40"), ("0.40", ".40"), ("0.60", ".60"), ("0.60", ".60"))
+    ]
+    assert cells.LOT in styled.data.loc["Union", ("FAR", "1")]
+    assert not styled.data.drop(index=["ERR", "Union"]).map(lambda x: cells.LOT in x).any(axis=None)
+    assert f"{cells.LOT}: in a run of this cell more than half" in styled.caption
+    assert "of Union, the draw that was made" in styled.caption
+
+
+def test_half_of_the_places_drawn_is_an_expectation_without_a_mark():
+    made = evaluation_records(schemes=["LFR"], rounds=[1])
+    made.table["score"] = [0.5, 0.1, 0.9, 0.5, 0.1]  # one place between a malicious and a benign
+    styled = tables.rates_table(made)
+    assert styled.data.loc["LFR"].tolist() == ["0.50", "0.75"]  # (1 + 1/2) / 3, 1 - (1/2) / 2
+    assert "lot" not in styled.caption
+
+
+def test_readings_that_lots_decide_are_marked():
+    both = evaluation_records(readings=("default", "mean"), schemes=["LFR"], rounds=[1])
+    both.table.loc[both.table["reading"] == "mean", "score"] = 0.0
+    table = tables.readings_table(both).data
+    assert table.loc["LFR, mean"].tolist() == [f"0.40{cells.LOT}", f"0.60{cells.LOT}"]
+    assert table.loc["LFR, as decided"].tolist() == ["0.31", "0.10"]
 
 
 def test_several_settings_in_one_table_are_refused():
