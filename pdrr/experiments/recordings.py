@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, chains, clock, comparison
+from pdrr.experiments import alone, cache, chains, clock, comparison, tries
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
@@ -74,6 +74,8 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
     if stem in TIMES:
         return [TIMES[stem]]
+    if stem in tries.STEMS:
+        return tries.jobs(stem, _measured(profile, seed), first=seed == SEEDS[profile][0])
     if stem in LONG:
         return list(_long(stem, profile, seed))
     if stem == "unattacked":

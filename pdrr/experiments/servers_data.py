@@ -20,7 +20,7 @@ from pdrr.experiments.scene import Scene, dataset, scene, settings
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.federation.streams import SAMPLE, stream
-from pdrr.metrics import auc
+from pdrr.metrics import auc, by_lot
 
 DIGITS, CAPITALS = 10, 36  # the first label that is none
 MANY = 300
@@ -55,8 +55,7 @@ def by_auxiliary(
         A row per scheme and auxiliary set, and a run with the same values. `choice`: "the half" of
         all other experiments, "drawn", or "digits" (those of that half). `images`, and the share of
         `digits` among them. The c largest impacts are flagged; where several models share the last
-        place, FAR and MAR are what a draw among them gives on average, and `tied` is how many they
-        are. `benign_rank`: place of the benign model with the largest impact, from 1; `auc`.
+        place, FAR and MAR are what a draw among them gives on average (see `pdrr.by_lot`). `benign_rank`: place of the benign model with the largest impact, from 1; `auc`.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def by_auxiliary(
             raise ValueError(f"an auxiliary set needs at least one image, got none of {key}")
         for scheme, impacts in harm.items():
             scores = impacts[:, chosen].mean(axis=1)
-            kept, tied = by_lot(scores, c)
+            lots = by_lot(scores, byzantine, c)
             rows.append(
                 {
                     "scheme": scheme,
@@ -95,9 +94,10 @@ def by_auxiliary(
                     **key,
                     "images": len(chosen),
                     "digits": float((labels[chosen] < DIGITS).mean()),
-                    "far": float(kept[~byzantine].mean()),
-                    "mar": float(1 - kept[byzantine].mean()),
-                    "tied": tied,
+                    "far": lots.far,
+                    "mar": lots.mar,
+                    "tied": lots.tied,
+                    "by_lot": lots.by_lot,
                     "benign_rank": int(1 + (scores > scores[~byzantine].max()).sum()),
                     "auc": auc(scores, byzantine),
                 }
@@ -142,15 +142,6 @@ def _impacts(here: Scene, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]
         scheme: everyone[i] - np.array([harm[i] for harm in without])
         for i, scheme in enumerate(("ERR", "LFR"))
     }
-
-
-def by_lot(scores: np.ndarray, c: int) -> tuple[np.ndarray, int]:
-    """Chance [k] of each model to be among the c largest, and how many share the last place."""
-    edge = np.sort(scores)[-c]
-    above, level = scores > edge, np.isclose(scores, edge, rtol=0, atol=1e-12)
-    above &= ~level
-    chance = np.where(level, (c - above.sum()) / level.sum(), above.astype(float))
-    return chance, int(level.sum())
 
 
 def data_facts(
