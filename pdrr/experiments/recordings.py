@@ -63,7 +63,7 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
     "coordinates": (clock.by_coordinates, {}),
 }
 EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
-LONG = (*EVERY, "learning_rate")  # hours, unless a GPU is at hand
+LONG = (*EVERY, "learning_rate", *tries.STEMS)  # hours, unless a GPU is at hand
 STEMS = (*FIXED, *TABLES, "unattacked", *TIMES, *LONG)
 USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", *TIMES, *LONG))
 
