@@ -98,6 +98,12 @@ class Lots(NamedTuple):
         Places among the flagged that are drawn between them.
     by_lot : bool
         Whether the rates are a matter of luck: more than half of the flagged places are drawn.
+
+    Examples
+    --------
+    >>> byzantine = np.array([True, True, False, False, False])
+    >>> pdrr.by_lot(np.array([0.9, 0.9, 0.0, 0.0, 0.0]), byzantine, c=2)
+    Lots(far=0.0, mar=0.0, tied=0, drawn=0, by_lot=False)
     """
 
     far: float
@@ -151,15 +157,21 @@ def by_lot(scores: Array, byzantine: Array, c: int) -> Lots:
     if np.isnan(scores).any():
         raise ValueError(f"by_lot needs scores, got NaN for {np.flatnonzero(np.isnan(scores))}")
     edge = np.sort(scores)[len(scores) - c] if c else np.inf
-    above = scores > edge
-    level = (scores == edge) & (c > 0)
-    places = c - int(above.sum()) if c else 0
-    chance = above * (c > 0) + level * (places / max(level.sum(), 1))
-    tied = int(level.sum()) if places < level.sum() else 0
+    above, level = scores > edge, (scores == edge) & (c > 0)
+    equal, places = max(int(level.sum()), 1), max(c - int(above.sum()), 0)
+    tied = equal if 0 < places < equal else 0
     drawn = places if tied else 0
+
+    def share(kind: np.ndarray) -> tuple[int, int]:
+        """Models of a kind that are flagged on average, over all of them; times `equal`."""
+        flagged = equal * int((above & kind).sum()) + places * int((level & kind).sum())
+        return flagged, equal * int(kind.sum())
+
+    flagged, benign = share(~byzantine)
+    found, malicious = share(byzantine)
     return Lots(
-        far=float("nan") if byzantine.all() else float(chance[~byzantine].mean()),
-        mar=float(1 - chance[byzantine].mean()) if byzantine.any() else float("nan"),
+        far=flagged / benign if benign else float("nan"),
+        mar=(malicious - found) / malicious if malicious else float("nan"),
         tied=tied,
         drawn=drawn,
         by_lot=2 * drawn > c,

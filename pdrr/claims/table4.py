@@ -45,7 +45,7 @@ def derive(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
     ----------
     evaluations : sequence of Records
         Of `experiments.rounds`, for the three rules. Counted are the default readings under
-        partial knowledge; of several beta the smallest (the paper's), the noise `NOISE`.
+        partial knowledge; of several beta the smallest (the paper's), of several noises `NOISE`.
     timing : Records
         Of `experiments.timing`.
 
@@ -87,11 +87,9 @@ def measured(evaluations: Sequence[Records], timing: Records) -> pd.DataFrame:
     Parameters, errors and rows are those of `derive`.
     """
     runs = pd.concat([expected_rates(part).runs for part in evaluations], ignore_index=True)
-    runs = runs[
-        (runs["reading"] == "default")
-        & (runs["knowledge"] == "partial")
-        & ((runs["noise"] == NOISE) | (runs["rule"] != "krum"))
-    ]
+    runs = runs[(runs["reading"] == "default") & (runs["knowledge"] == "partial")]
+    if (runs["noise"] == NOISE).any():  # of several readings of epsilon
+        runs = runs[(runs["noise"] == NOISE) | (runs["rule"] != "krum")]
     runs = runs[~(runs["beta"] > runs["beta"].min())]  # NaN but for the trimmed mean
     found = mean_error(runs, "scheme", "rule").rename("error").reset_index()
     errors = _by_attack(found, "error", "evaluation")

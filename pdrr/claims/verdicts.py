@@ -104,7 +104,8 @@ def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
     if verdict != "not" and (likely := _by_chance(claim, cells, met, records)) is not None:
         said.append(f"chance does as well with probability {words.probability(likely)}")
         verdict = verdict if likely <= chance.LEVEL else "not distinguishable from chance"
-    if "by_lot" in records.runs and (lots := int(records.runs["by_lot"].sum())):
+    lots = int(records.runs["by_lot"].sum()) if "by_lot" in records.runs else 0
+    if lots and not claim.by_construction:
         said.append(f"{lots} of {len(records.runs)} detections by lot")
     if not claim.comparable:
         verdict = "not comparable"
