@@ -291,7 +291,7 @@ FIG04 = FOLDER / "fig04.ipynb"
 
 
 def test_defaults_are_replaced_and_converted():
-    values = notebooks.parse(FIG04, {"profile": "smoke"}, [("c", "15"), ("q", "0.25")])
+    values = notebooks.parse(FIG04, {"profile": "smoke"}, [("c", "15"), ("q", "0.48")])
     assert values == {
         "profile": "smoke",
         "data": "glyphs",
@@ -299,8 +299,8 @@ def test_defaults_are_replaced_and_converted():
         "number": 1,
         "knowledge": "full",
         "c": 15,
-        "noise": "coordinate",
-        "q": 0.25,
+        "noise": "ball",
+        "q": 0.48,
     }
     kinds = [type(value) for value in values.values()]
     assert kinds == [str, str, int, int, str, int, str, float]
@@ -333,7 +333,7 @@ def test_the_command_of_a_page_names_what_differs_from_its_defaults():
     always = {"profile": "smoke", "data": "some/where/letters.npz"}
     plain = notebooks.parse(FIG04, always, [])
     assert notebooks.command(FIG04, plain) == "make fig04 PROFILE=smoke DATA=letters.npz"
-    given = notebooks.parse(FIG04, always, [("c", "15"), ("q", "0.25"), ("knowledge", "partial")])
+    given = notebooks.parse(FIG04, always, [("c", "15"), ("q", "0.48"), ("knowledge", "partial")])
     assert notebooks.command(FIG04, given) == (
         'make fig04 PROFILE=smoke DATA=letters.npz ARGS="-p knowledge partial -p c 15"'
     )
@@ -380,7 +380,7 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     assert {path.name for path in results.iterdir()} == names
     for name in names:
         assert f"wrote build/runs/smoke/{name}" in shown.out
-    assert re.search(r"knowledge +c +.* FAR +MAR .*\n-.*\nseed 1 +full +12 +coordin", shown.out)
+    assert re.search(r"knowledge +c +.* FAR +MAR .*\n-.*\nseed 1 +full +12 +ball", shown.out)
     assert 'again make fig04 PROFILE=smoke DATA=letters.npz ARGS="-p c 12"' in words(shown.out)
     kept = 'again make record PROFILE=paper DATA=letters.npz ARGS="--seeds 1 fig04"'
     assert kept in words(shown.out)

@@ -1,0 +1,70 @@
+"""The figure of how many errors each threshold makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from pdrr.book.style import BENIGN, GREEN, LINE, MALICIOUS, STYLE
+from pdrr.core.rules import in_words
+
+
+def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, float]) -> Figure:
+    """FAR and MAR of PDRR against its threshold, over all runs, and where q was chosen.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        Of `experiments.thresholds.errors_by_q`: a panel for each rule and beta.
+    plateaus : DataFrame
+        Of `experiments.thresholds.thresholds`, one row for each rule and beta at most: its band.
+    q : mapping
+        The threshold in use for each rule: the dashed line.
+    """
+    if plateaus.duplicated(["rule", "beta"]).any():
+        raise ValueError("error_by_q needs one plateau for each rule and beta: choose a noise")
+    groups: Any = list(errors.groupby(["rule", "beta"], dropna=False, sort=False))
+    band = {"color": GREEN, "alpha": 0.18, "lw": 0}
+    with mpl.rc_context(STYLE):
+        lines = -(-len(groups) // 2)
+        figure = Figure(figsize=(9, 2.4 * lines + 0.5), layout="constrained")
+        panels = figure.subplots(lines, 2, sharey=True, squeeze=False).flat
+        for ax in panels[len(groups) :]:
+            ax.axis("off")
+        for ax, ((rule, beta), group) in zip(panels, groups, strict=False):
+            same = plateaus["beta"].isna() if pd.isna(beta) else plateaus["beta"] == beta
+            for plateau in plateaus[same & (plateaus["rule"] == rule)].itertuples():
+                ax.axvspan(plateau.low, plateau.high, **band, zorder=1)
+            ax.axvline(q[rule], **LINE, zorder=4)
+            for name, wrong, of, colour, end in (
+                ("FAR", "false_alarms", "benign", BENIGN, 0),
+                ("MAR", "missed", "malicious", MALICIOUS, -1),
+            ):
+                rate = group[wrong] / group[of]
+                ax.plot(group["q"], rate, color=colour, lw=2, zorder=3, label=name)
+                ax.annotate(
+                    f"{name} (of {group[of].iloc[0]:,})",
+                    (group["q"].iloc[end], rate.iloc[end]),
+                    xytext=(-4 if end else 4, 3),
+                    textcoords="offset points",
+                    color=colour,
+                    ha="right" if end else "left",
+                    va="bottom",
+                )
+            ax.set(xlabel="threshold q", xlim=(0, 1), ylim=(0, 1.15), yticks=np.linspace(0, 1, 6))
+            ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
+            ax.set_title(in_words(rule, beta))
+        figure.supylabel("share of clients, all runs", fontsize="medium")
+        handles = [
+            Line2D([], [], **LINE, label="q in use"),
+            Patch(**band, label="fewest errors in the calibration runs"),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
