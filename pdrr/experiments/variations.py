@@ -140,8 +140,10 @@ def by_epsilon(
 
 def _judged(scenes: Iterable[Scene], rule: str, more: dict[str, list[Any]]) -> Records:
     """PDRR and the accuracies in each scene; `more` are columns with a value for each."""
-    tables, runs = [], []
+    tables: list[pd.DataFrame] = []
+    runs: list[dict[str, Any]] = []
     aggregates: dict[str, float] = {}  # accuracy of the un-attacked one, by its setting
+    before = float("nan")  # of w_p, tried once
     for i, here in enumerate(scenes):
         found = defense(here.settings, rule).detect(here.observed)
         own = own_setting(rule, c=here.settings.federation.c, beta=here.settings.defense.beta)
@@ -150,7 +152,9 @@ def _judged(scenes: Iterable[Scene], rule: str, more: dict[str, list[Any]]) -> R
             aggregate = AGGREGATORS[rule](here.honest.clients, **own, **near)
             aggregates[str(own)] = here.accuracies(aggregate)[0]
         key = {**here.key, **{name: values[i] for name, values in more.items()}}
-        before, attacked = here.accuracies(here.honest.previous, found.pre_aggregate)
+        if not runs:
+            before = here.accuracies(here.honest.previous)[0]
+        attacked = here.accuracies(found.pre_aggregate)[0]
         run = {
             **key,
             **here.outcome(found.pre_aggregate),

@@ -7,13 +7,8 @@ import numpy as np
 from pdrr.config import Settings
 from pdrr.core.rules import RULES
 
-SELECT, TRAIN, ATTACK, DETECT, SAMPLE = (
-    1,
-    2,
-    3,
-    4,
-    5,
-)  # streams of random numbers, independent of each other
+# streams of random numbers, independent of each other
+SELECT, TRAIN, ATTACK, DETECT, SAMPLE = 1, 2, 3, 4, 5
 
 
 def stream(seed: int, purpose: int, *index: int) -> np.random.Generator:
