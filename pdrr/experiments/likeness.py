@@ -137,7 +137,7 @@ def similarities(*, q: float | None = None, store: Store | None = None, **option
     Examples
     --------
     >>> from pdrr import experiments
-    >>> found = experiments.similarities(profile="smoke", knowledge="full")
+    >>> found = experiments.similarities(profile="smoke", seed=3, knowledge="full")
     >>> found.runs["reading"].tolist()[:2]
     ['Pearson of signs', 'cosine of signs']
     >>> found.runs["mar"].tolist()[:2]

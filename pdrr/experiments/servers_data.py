@@ -54,8 +54,9 @@ def by_auxiliary(
     Records
         A row per scheme and auxiliary set, and a run with the same values. `choice`: "the half" of
         all other experiments, "drawn", or "digits" (those of that half). `images`, and the share of
-        `digits` among them. The c largest impacts are flagged; where several models share the last
-        place, FAR and MAR are what a draw among them gives on average (see `pdrr.by_lot`). `benign_rank`: place of the benign model with the largest impact, from 1; `auc`.
+        `digits` among them. The c largest impacts are flagged; FAR, MAR, `tied` and `by_lot` as in
+        `pdrr.by_lot`, so that luck does not count. `benign_rank`: place of the benign model with
+        the largest impact, from 1; `auc`.
 
     Raises
     ------
@@ -78,14 +79,15 @@ def by_auxiliary(
     half = len(labels)
     more_images, more_labels = data.evaluation()
     labels = np.concatenate([labels, more_labels])
-    harm = _impacts(here, np.concatenate([images, more_images]), labels)
+    harm = _harm(here, np.concatenate([images, more_images]), labels)
     byzantine, c = here.byzantine, here.settings.federation.c
     rows = []
     for key, chosen in _auxiliary_sets(here, labels, half, portions, draws):
         if not len(chosen):
             raise ValueError(f"an auxiliary set needs at least one image, got none of {key}")
-        for scheme, impacts in harm.items():
-            scores = impacts[:, chosen].mean(axis=1)
+        for scheme, (everyone, without) in harm.items():
+            means = np.array([each[chosen].mean() for each in without])
+            scores = everyone[chosen].mean() - means
             lots = by_lot(scores, byzantine, c)
             rows.append(
                 {
@@ -117,11 +119,13 @@ def _auxiliary_sets(
             chosen = rng.permutation(len(labels))[: round(portion * half)]
             yield {"choice": "drawn", "portion": portion, "draw": draw}, chosen
     digits = own[labels[:half] < DIGITS]
-    yield {"choice": "digits", "portion": len(digits) / half, "draw": 0}, digits
+    yield {"choice": "digits", "portion": 1.0, "draw": 0}, digits
 
 
-def _impacts(here: Scene, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-    """By scheme the impact [k, n] of each model on each image: once with all, minus without it."""
+def _harm(
+    here: Scene, x: np.ndarray, y: np.ndarray
+) -> dict[str, tuple[np.ndarray, list[np.ndarray]]]:
+    """By scheme its measure of harm [n] on each image: of the aggregate, and of those without i."""
     rule, observed, settings = here.federation.rule, here.observed, here.settings
     own = own_setting(rule, c=settings.federation.c, beta=settings.defense.beta)
     near = {"previous": observed.previous} if rule == "krum" else {}
@@ -139,7 +143,7 @@ def _impacts(here: Scene, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]
     everyone = tried(np.asarray(AGGREGATORS[rule](observed.clients, **own, **near)))
     without = [tried(np.asarray(model)) for model in leave_one_out(observed, rule, **own)]
     return {
-        scheme: everyone[i] - np.array([harm[i] for harm in without])
+        scheme: (everyone[i], [harm[i] for harm in without])
         for i, scheme in enumerate(("ERR", "LFR"))
     }
 

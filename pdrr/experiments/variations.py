@@ -80,7 +80,8 @@ def by_count(
     Examples
     --------
     >>> from pdrr import experiments
-    >>> found = experiments.by_count("krum", counts=[1, 20], profile="smoke", knowledge="full")
+    >>> which = {"profile": "smoke", "seed": 3, "knowledge": "full"}
+    >>> found = experiments.by_count("krum", counts=[1, 20], **which)
     >>> found.runs[["c", "selected"]].to_dict("records")
     [{'c': 1, 'selected': 'benign'}, {'c': 20, 'selected': 'malicious'}]
     """
@@ -127,10 +128,10 @@ def by_epsilon(
     Examples
     --------
     >>> from pdrr import experiments
-    >>> tried = {"epsilons": [1e-7, 10.0], "noises": ["ball"], "knowledge": "full"}
-    >>> found = experiments.by_epsilon(profile="smoke", **tried)
+    >>> tried = {"epsilons": [1e-7, 1000.0], "noises": ["ball"], "knowledge": "full"}
+    >>> found = experiments.by_epsilon(profile="smoke", seed=3, **tried)
     >>> found.runs[["epsilon", "selected"]].to_dict("records")
-    [{'epsilon': 1e-07, 'selected': 'malicious'}, {'epsilon': 10.0, 'selected': 'benign'}]
+    [{'epsilon': 1e-07, 'selected': 'malicious'}, {'epsilon': 1000.0, 'selected': 'benign'}]
     """
     here = scene("krum", attack=NOBODY, store=store, **options)
     tried = [(noise, epsilon) for noise in noises for epsilon in epsilons]
@@ -140,7 +141,8 @@ def by_epsilon(
 
 def _judged(scenes: Iterable[Scene], rule: str, more: dict[str, list[Any]]) -> Records:
     """PDRR and the accuracies in each scene; `more` are columns with a value for each."""
-    tables, runs = [], []
+    tables: list[pd.DataFrame] = []
+    runs: list[dict[str, Any]] = []
     aggregates: dict[str, float] = {}  # accuracy of the un-attacked one, by its setting
     before = float("nan")  # of w_p, tried once
     for i, here in enumerate(scenes):
