@@ -1,4 +1,4 @@
-"""Captions name the chain of later rounds, and what FEMNIST lacks; the prose has the same counts."""
+"""Captions name the chain of later rounds and what FEMNIST lacks; the prose has the counts."""
 
 import json
 import os
@@ -40,7 +40,8 @@ def test_records_that_name_their_chain_are_believed():
     chains = ["oracle-defended", "PDRR in the loop", "mine"]
     _, *lines = told([5, 6, 7], chain=chains).splitlines()
     assert [line.partition(":")[0] for line in lines] == [
-        f"round {number} of the {chain} chain" for number, chain in zip((5, 6, 7), chains, strict=True)
+        f"round {number} of the {chain} chain"
+        for number, chain in zip((5, 6, 7), chains, strict=True)
     ]
 
 
@@ -53,8 +54,9 @@ def test_real_data_are_described_and_other_data_are_not(monkeypatch):
     made = evaluation_records()
     other = captions.caption(made)
     made.provenance["sha256"] = captions.counted()["sha256"]
-    assert "3,266 test images, 1,633 of them auxiliary (the paper: 4,004 and 2,002)" in (
-        captions.caption(made).splitlines()[-1]
+    line = captions.caption(made).splitlines()[-1]
+    assert line.startswith(
+        "3,266 test images, 1,633 of them auxiliary (the paper: 4,004 and 2,002)"
     )
     assert "3,266" not in other
 
