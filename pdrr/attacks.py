@@ -40,7 +40,7 @@ def krum_attack(
     knowledge: str,
     rng: np.random.Generator,
     epsilon: float = 1e-7,
-    noise: str = "coordinate",
+    noise: str = "ball",
 ) -> Crafted:
     """Make Krum select a model that moves against the direction of the honest round.
 
@@ -61,8 +61,9 @@ def krum_attack(
     rng : numpy.random.Generator
     epsilon : float >= 0
         How far the other c - 1 models lie from w'_1.
-    noise : {"coordinate", "ball"}
-        Uniform in (-epsilon, epsilon) per coordinate, or uniform in the L2 ball of that radius.
+    noise : {"ball", "coordinate"}
+        Uniform in the L2 ball of radius epsilon (the paper's Euclidean distance), or uniform in
+        (-epsilon, epsilon) per coordinate.
 
     Returns
     -------
@@ -94,8 +95,8 @@ def krum_attack(
     k, c = honest.k, len(attackers)
     if not (np.isfinite(epsilon) and epsilon >= 0):
         raise ValueError(f"krum_attack needs a finite epsilon >= 0, got {epsilon}")
-    if noise not in ("coordinate", "ball"):
-        raise ValueError(f"krum_attack needs noise 'coordinate' or 'ball', got {noise!r}")
+    if noise not in ("ball", "coordinate"):
+        raise ValueError(f"krum_attack needs noise 'ball' or 'coordinate', got {noise!r}")
     if knowledge == "full":
         check_c("krum_attack with full knowledge", k, c)
         selected = krum_index(honest.clients, c=c, previous=honest.previous)

@@ -64,7 +64,7 @@ class Attack:
     """What the attacker is free to choose."""
 
     epsilon: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    noise: Literal["coordinate", "ball"]
+    noise: Literal["ball", "coordinate"]
     b: Annotated[float, Field(gt=1, allow_inf_nan=False)]
 
 

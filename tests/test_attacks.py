@@ -323,7 +323,8 @@ def test_equation_4_by_hand():
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
 def test_coordinate_noise_is_uniform_and_independent(epsilon):
     honest = honest_round(d=3000)
-    rows = run("krum", honest, SCATTERED, epsilon=epsilon).observed.clients[SCATTERED]
+    crafted = run("krum", honest, SCATTERED, epsilon=epsilon, noise="coordinate")
+    rows = crafted.observed.clients[SCATTERED]
     noise = (rows[1:] - rows[0]) / epsilon  # [c-1, d]
     assert np.abs(noise).max() <= 1 + 1e-6
     assert np.abs(noise).max() > 0.99
@@ -338,7 +339,7 @@ def test_ball_noise_is_uniform_in_the_ball_of_radius_epsilon():
     volumes = []
     for seed in range(60):
         honest = honest_round(seed, d=2, spread=3.0)
-        crafted = run("krum", honest, FIRST_C, "partial", seed, epsilon=1e-3, noise="ball")
+        crafted = run("krum", honest, FIRST_C, "partial", seed, epsilon=1e-3)
         assert crafted.succeeded is True
         rows = crafted.observed.clients[:C]
         volumes.extend((np.linalg.norm(rows[1:] - rows[0], axis=1) / 1e-3) ** 2)
@@ -349,8 +350,8 @@ def test_ball_noise_is_uniform_in_the_ball_of_radius_epsilon():
 
 def test_ball_noise_keeps_the_whole_model_within_epsilon():
     honest = honest_round(d=500)
-    ball = run("krum", honest, epsilon=1e-3, noise="ball").observed.clients[:C]
-    per_coordinate = run("krum", honest, epsilon=1e-3).observed.clients[:C]
+    ball = run("krum", honest, epsilon=1e-3).observed.clients[:C]
+    per_coordinate = run("krum", honest, epsilon=1e-3, noise="coordinate").observed.clients[:C]
     radii = np.linalg.norm(ball[1:] - ball[0], axis=1)
     assert (radii <= 1e-3).all()
     assert (radii > 0.9e-3).all()  # nearly all of a 500-ball lies at its surface

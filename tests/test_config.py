@@ -15,7 +15,7 @@ PAPER = {  # section 5.1; beta is "2 beta = 20"
     "federation.k": 50,
     "federation.c": 20,
     "attack.epsilon": 1e-7,
-    "attack.noise": "coordinate",
+    "attack.noise": "ball",
     "attack.b": 1.05,
     "defense.beta": 10,
     "evaluation.rounds": [1, 10, 20, 50, 100],  # Fig. 11; the tables leave 10 out
@@ -95,7 +95,7 @@ def test_overrides_change_what_they_name_and_nothing_else():
         ("data.deduplicate", 1, "data.deduplicate: input should be a valid boolean, got 1"),
         ("federation", 3, "federation: input should be an object, got 3"),
         ("model.filters", [32], "model.filters: .*at least 2.*, got \\[32\\]"),
-        ("attack.noise", "x", "attack.noise: input should be 'coordinate' or 'ball', got 'x'"),
+        ("attack.noise", "x", "attack.noise: input should be 'ball' or 'coordinate', got 'x'"),
         ("seed", -1, "seed: .*greater than or equal to 0, got -1"),
         ("data.writers", 0, "data.writers: .*greater than or equal to 1, got 0"),
         ("federation.c", 0, "federation.c: .*greater than or equal to 1, got 0"),

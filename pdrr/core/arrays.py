@@ -52,6 +52,23 @@ def like(x: np.ndarray, other: Array) -> Array:
     return array_namespace(other).asarray(x, device=device(other))
 
 
+def accelerator() -> Any:
+    """CuPy where it is installed and finds a device, else NumPy."""
+    try:
+        import cupy
+
+        return cupy if cupy.cuda.runtime.getDeviceCount() else np
+    except (ImportError, RuntimeError):  # CuPy's errors of a missing driver are RuntimeErrors
+        return np
+
+
+def moved(x: Array, home: Any) -> Array:
+    """`x`, of any library, as an array of `home`, NumPy or CuPy; copied only if it has to be."""
+    if home is np:
+        return to_host(x)
+    return home.asarray(x) if isinstance(x, np.ndarray) else home.from_dlpack(x)
+
+
 def blocks(d: int, k: int = 1) -> Iterator[slice]:
     """Slices that cover range(d) in order, for working on k models a bounded block at a time."""
     step = max(1, min(BLOCK, VALUES // k))

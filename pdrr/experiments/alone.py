@@ -37,7 +37,8 @@ def detection(
     zero_change : bool
         Count coordinates that did not move as well (Fig. 5).
     profile, source, seed, knowledge, store, options
-        As in `pdrr.experiments.scene.scene`: attack, number, c, beta, noise.
+        As in `pdrr.experiments.scene.scene`: attack, number, c, beta, epsilon,
+        noise, learning_rate, k.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def detection(
     >>> found.runs[["far", "mar"]].to_dict("records")
     [{'far': 0.0, 'mar': 0.0}]
     """
-    given = {"c": options.get("c"), "beta": options.get("beta")}
+    given = {name: options.get(name) for name in ("c", "beta", "k")}
     chosen = settings(profile, source, seed, **given)
     detector = defense(chosen, rule, q, zero_change)  # refuses q before anything is trained
     here = scene(

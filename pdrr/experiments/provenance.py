@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 from datetime import date
 from functools import cache
 from importlib import metadata
@@ -14,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from pdrr import __version__
 from pdrr.config import Settings
+from pdrr.core.arrays import accelerator
 from pdrr.core.dispatch import kernels_for
 from pdrr.data import FederatedDataset
 
-VERSIONS = ("pdrr", "numpy", "scipy", "pandas", "keras", "tensorflow")
+VERSIONS = ("numpy", "scipy", "pandas", "keras")
 
 
 def provenance(
@@ -37,7 +40,9 @@ def provenance(
         "settings": values,
         "versions": {
             "python": platform.python_version(),
+            "pdrr": __version__,
             **{name: metadata.version(name) for name in VERSIONS},
+            **_backend(),
             "numba": metadata.version("numba") if compiled else "not used",
         },
         "device": device(),
@@ -48,8 +53,27 @@ def provenance(
     }
 
 
+def _backend() -> dict[str, str]:
+    """The library under Keras, where one is loaded; TensorFlow otherwise, if it is installed."""
+    loaded = sys.modules.get("keras")
+    name = loaded.backend.backend() if loaded else "tensorflow"
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return {}
+    cupy = sys.modules.get("cupy")
+    return {name: version, **({"cupy": cupy.__version__} if cupy else {})}
+
+
 def device() -> str:
-    """Processor and cores this process may use."""
+    """Processor and cores this process may use, and the GPU that it has used."""
+    gpu = ""
+    if "cupy" in sys.modules and (home := accelerator()) is not np:
+        gpu = home.cuda.runtime.getDeviceProperties(0)["name"].decode() + "; "
+    return gpu + _processor()
+
+
+def _processor() -> str:
     name, cores = platform.processor() or platform.machine(), os.cpu_count()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -67,7 +91,9 @@ def peak_memory() -> int:
 
 @cache
 def commit() -> str:
-    """The package's git commit, "-dirty" if pdrr/ differs from it; "unknown" outside a clone.
+    """The package's git commit, "-dirty" if pdrr/ differs from it.
+
+    Outside a clone it is what the environment variable PDRR_COMMIT says, or "unknown".
 
     As it was when first asked for, since that is the code in memory.
     """
@@ -79,5 +105,5 @@ def commit() -> str:
 
     head = git("rev-parse", "--short=12", "HEAD")
     if not head:
-        return "unknown"
+        return os.environ.get("PDRR_COMMIT", "unknown")
     return f"{head}-dirty" if git("status", "--porcelain", "--", str(here)) else head

@@ -61,6 +61,8 @@ def settings(
     beta: int | None = None,
     epsilon: float | None = None,
     noise: str | None = None,
+    learning_rate: float | None = None,
+    k: int | None = None,
 ) -> Settings:
     """A profile's settings with the few values that notebooks vary; None keeps the profile's.
 
@@ -77,6 +79,8 @@ def settings(
         "defense.beta": beta,
         "attack.epsilon": epsilon,
         "attack.noise": noise,
+        "training.learning_rate": learning_rate,
+        "federation.k": k,
     }
     overrides = {path: value for path, value in given.items() if value is not None}
     return config.load(profile, {"data.source": source, "seed": seed, **overrides})
@@ -294,6 +298,8 @@ def scene(
     beta: int | None = None,
     epsilon: float | None = None,
     noise: str | None = None,
+    learning_rate: float | None = None,
+    k: int | None = None,
     store: Store | None = None,
 ) -> Scene:
     """Train a round, or take it from the cache, and attack it.
@@ -309,7 +315,7 @@ def scene(
     number : int
         Communication round.
     knowledge : {"full", "partial"}
-    c, beta, epsilon, noise : optional
+    c, beta, epsilon, noise, learning_rate, k : optional
         In place of the profile's.
     store : Store, optional
         Cache of trained rounds.
@@ -332,7 +338,17 @@ def scene(
         raise ValueError(f"attack needs to be of {', '.join((NOBODY, *attacks()))}, got {attack!r}")
     if knowledge not in KNOWLEDGE:
         raise ValueError(f"knowledge needs to be of {', '.join(KNOWLEDGE)}, got {knowledge!r}")
-    chosen = settings(profile, source, seed, c=c, beta=beta, epsilon=epsilon, noise=noise)
+    chosen = settings(
+        profile,
+        source,
+        seed,
+        c=c,
+        beta=beta,
+        epsilon=epsilon,
+        noise=noise,
+        learning_rate=learning_rate,
+        k=k,
+    )
     federation = Federation(chosen, dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
     attacking = time.perf_counter()

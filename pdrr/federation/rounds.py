@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.config import Settings
+from pdrr.core.arrays import Array, moved, to_host
 from pdrr.core.files import atomic, digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
@@ -111,6 +112,49 @@ class Federation:
                 stack, ids = self._stack(number, previous, bar), self.clients(number)
                 yield Round(stack, previous, number, ids)
 
+    def every(
+        self, first: int, last: int, previous: np.ndarray | None = None, home: Any = np
+    ) -> Iterator[Round]:
+        """Every round from `first` to `last`, all k honest models in memory, none kept on disk.
+
+        Parameters
+        ----------
+        first, last : int
+        previous : array [d] float32, optional
+            The global model that `first` starts from; needed unless that is round 1.
+        home : module
+            NumPy or CuPy: where the models are to lie.
+        """
+        if first > 1 and previous is None:
+            raise ValueError(f"every needs the global model that round {first} starts from")
+        previous = self.start(1) if previous is None else previous
+        for number in range(first, last + 1):
+            honest = self.trained(number, previous, home)
+            yield honest
+            previous = to_host(self.oracle(honest))
+
+    def start(self, number: int) -> np.ndarray:
+        """The global model w_p [d] that starts a round of the oracle-defended chain."""
+        with tqdm(unit="client", disable=True) as bar:
+            return self._advance(number, bar)
+
+    def trained(self, number: int, previous: np.ndarray, home: Any = np) -> Round:
+        """One round of all k clients from any global model [d], as trained; nothing is kept."""
+        k = self.settings.federation.k
+        with tqdm(total=k, unit="client", leave=False, disable=None) as bar:
+            models = self._train(number, previous, slice(None), bar, home)
+        return Round(models, moved(previous, home), number, self.clients(number))
+
+    def oracle(self, honest: Round) -> Array:
+        """The rule over the benign clients' models alone [d]: the attackers left out by label."""
+        benign = honest.clients[self.settings.federation.c :]
+        return AGGREGATORS[self.rule](benign, **self.rule_settings)
+
+    def keep(self, number: int, previous: np.ndarray) -> None:
+        """Let a round be measured later without running those before it again."""
+        if not self._sent(number).exists():
+            self.store.save(self._sent(number), previous)
+
     def __str__(self) -> str:
         return f"{self.settings.profile} federation ({self.rule}, seed {self.settings.seed})"
 
@@ -169,15 +213,20 @@ class Federation:
         path = self._stack_path(honest.number, honest.previous).with_name("seconds.json")
         return float(json.loads(path.read_text()))
 
-    def _train(self, number: int, previous: np.ndarray, rows: slice, bar: tqdm[Any]) -> np.ndarray:
+    def _train(
+        self, number: int, previous: np.ndarray, rows: slice, bar: tqdm[Any], home: Any = np
+    ) -> Array:
         chosen = self.clients(number)[rows]
-        models = np.empty((len(chosen), len(previous)), np.float32)
-        start = np.array(previous)
-        for row, client in enumerate(chosen):
-            rng = stream(self.settings.seed, TRAIN, number, int(client))
-            models[row] = self.trainer.train(start, *self.dataset.train(int(client)), rng)
-            bar.set_postfix_str(f"round {number}")
-            bar.update()
+        seed = self.settings.seed
+        work = [
+            (*self.dataset.train(client), stream(seed, TRAIN, number, client))
+            for client in chosen.tolist()
+        ]
+        models = home.empty((len(chosen), len(previous)), dtype=np.float32)
+        bar.set_postfix_str(f"round {number}")
+        for some, trained in self.trainer.groups(np.array(previous), work):
+            models[some] = moved(trained, home)
+            bar.update(len(some))
         return models
 
     def _trainings_left(self, measured: Collection[int]) -> int:
@@ -210,6 +259,12 @@ class Federation:
 @lru_cache(maxsize=4)
 def _trainer(**options: Any) -> LocalTrainer:
     """One compiled network for all federations that train the same: it keeps no state."""
+    from pdrr.core.keras import keras
+
+    if keras.backend.backend() == "jax":
+        from pdrr.federation.scan import ScanTrainer
+
+        return ScanTrainer(**options)
     from pdrr.federation.training import LocalTrainer
 
     return LocalTrainer(**options)

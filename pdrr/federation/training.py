@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 
 from pdrr.core.keras import keras
@@ -9,6 +12,29 @@ from pdrr.federation.network import cnn, get_flat, set_flat
 from pdrr.metrics import error_rate
 
 TRIED = 300  # images in one forward pass at most
+
+Client = tuple[np.ndarray, np.ndarray, np.random.Generator]
+"""Images [n, 28, 28, 1] and labels [n] of one client, and what shuffles them."""
+
+
+def steps(
+    x: np.ndarray, y: np.ndarray, rng: np.random.Generator, batch: int, epochs: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images, labels and weights of each SGD step of a client, shuffled anew each epoch.
+
+    The last batch is filled up with images of weight zero: all steps have one shape.
+    """
+    n = len(y)
+    for _ in range(epochs):
+        order = rng.permutation(n)
+        for first in range(0, n, batch):
+            rows = order[first : first + batch]
+            real = len(rows)
+            # the loss is averaged over the whole batch: weigh the real images up again
+            weight = np.zeros(batch, np.float32)
+            weight[:real] = batch / real
+            rows = np.resize(rows, batch)
+            yield x[rows], y[rows], weight
 
 
 class LocalTrainer:
@@ -28,8 +54,8 @@ class LocalTrainer:
     Notes
     -----
     SGD without momentum keeps no state, so nothing but the weights has to be reset between
-    clients. The last batch is filled up with images of weight zero: all steps have one shape and
-    the network is compiled once.
+    clients. All steps have one shape, so that the network is compiled once. `scan.ScanTrainer` is
+    the fast twin for JAX.
     """
 
     def __init__(
@@ -72,18 +98,14 @@ class LocalTrainer:
         array [d] float32.
         """
         set_flat(self.network, start)
-        n = len(y)
-        for _ in range(self.epochs):
-            order = rng.permutation(n)
-            for first in range(0, n, self.batch):
-                rows = order[first : first + self.batch]
-                real = len(rows)
-                # the loss is averaged over the whole batch: weigh the real images up again
-                weight = np.zeros(self.batch, np.float32)
-                weight[:real] = self.batch / real
-                rows = np.resize(rows, self.batch)
-                self.network.train_on_batch(x[rows], y[rows], sample_weight=weight)
+        for images, labels, weight in steps(x, y, rng, self.batch, self.epochs):
+            self.network.train_on_batch(images, labels, sample_weight=weight)
         return get_flat(self.network)
+
+    def groups(self, start: Any, clients: Sequence[Client]) -> Iterator[tuple[np.ndarray, Any]]:
+        """Row numbers of some clients and their models [n, d]: here one client after the other."""
+        for row, client in enumerate(clients):
+            yield np.array([row]), self.train(start, *client)[np.newaxis]
 
     def logits(self, model: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Outputs [n, 62] float32 of the flat `model` [d] for images `x` [n, 28, 28, 1], n >= 1."""

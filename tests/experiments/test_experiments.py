@@ -99,6 +99,18 @@ def test_options_take_the_place_of_the_profile_s_values(detection):
     assert low["flagged"].sum() > high["flagged"].sum() >= 1
 
 
+def test_learning_rate_and_number_of_clients_are_options_too(store):
+    slow = scene.scene("median", profile="smoke", learning_rate=1e-3, k=8, store=store)
+    usual = scene.scene("median", profile="smoke", store=store)
+    assert (slow.settings.training.learning_rate, slow.honest.k) == (1e-3, 8)
+    assert usual.honest.k == K
+    np.testing.assert_array_equal(slow.honest.previous, usual.honest.previous)
+    steps = [np.abs(r.clients - r.previous).max() for r in (slow.honest, usual.honest)]
+    assert steps[0] < steps[1] / 2
+    with pytest.raises(ValueError, match="learning_rate: .*greater than 0, got 0"):
+        scene.settings("smoke", "glyphs", 1, learning_rate=0)
+
+
 def test_the_same_call_gives_the_same_table_and_another_seed_another(detection):
     tables = [detection("krum", seed=seed)[0]["statistic"] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(tables[0], tables[1])

@@ -201,7 +201,7 @@ def test_a_recording_holds_every_run_of_every_seed(recorded):
         assert sorted(runs["seed"].unique()) == [1, 2]
         for seed in (1, 2):
             for _, options in recordings.jobs(stem, "smoke", seed):
-                reading = {"noise": "coordinate"} if options.get("rule") == "krum" else {}
+                reading = {"noise": "ball"} if options.get("rule") == "krum" else {}
                 wanted = {**reading, **options, "seed": seed}
                 if "number" in wanted:
                     wanted["round"] = wanted.pop("number")
@@ -224,8 +224,8 @@ def test_the_paper_profile_is_recorded_as_the_book_says():
             options = [options for _, options in recordings.jobs(stem, "paper", seed)]
             assert {o["rule"] for o in options} == {rule}
             assert {o["c"] for o in options} == {20}
-            ball = [o["number"] for o in options if o.get("noise") == "ball"]
-            assert ball == (sorted(every * 2) if rule == "krum" and seed == 1 else [])
+            other = [o["number"] for o in options if o.get("noise") == "coordinate"]
+            assert other == (sorted(every * 2) if rule == "krum" and seed == 1 else [])
             options = [o for o in options if "noise" not in o]
             for beta in (10, 20) if rule == "trimmed_mean" else (None,):
                 partial, full = (chosen(options, known, beta) for known in ("partial", "full"))

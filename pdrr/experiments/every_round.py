@@ -1,0 +1,315 @@
+"""PDRR on every round, in two chains of rounds: how often does it err, and by what margin not?
+
+- oracle-defended: the attackers are left out by label, and the round is attacked on the side;
+- PDRR in the loop: the next round starts from what PDRR's re-aggregation left.
+
+As long as PDRR makes no error the second chain is the first, bit for bit; it is trained apart from
+the first difference on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pdrr.aggregators import AGGREGATORS
+from pdrr.attacks import KNOWLEDGE
+from pdrr.config import Settings
+from pdrr.core.arrays import Array, accelerator, to_host
+from pdrr.core.files import atomic, digest
+from pdrr.core.rules import own_setting
+from pdrr.experiments.cache import code_digest
+from pdrr.experiments.provenance import provenance
+from pdrr.experiments.records import Records
+from pdrr.experiments.scene import NOBODY, Scene, attacked, dataset, defense, settings
+from pdrr.experiments.thresholds import unlabelled
+from pdrr.federation.rounds import Federation
+from pdrr.federation.store import Store
+from pdrr.federation.streams import byzantine
+from pdrr.metrics import auc
+from pdrr.types import Crafted, Round
+
+ORACLE, LOOP = "oracle-defended", "PDRR in the loop"
+STATE = "state.npz"
+GRID = np.round(np.arange(0, 1.005, 0.01), 2)  # thresholds q at which errors are counted
+SAVED = 5  # rounds after which the state is written
+
+
+@dataclass
+class Arm:
+    """One attacker and one server over the rounds: what PDRR in the loop has of its own."""
+
+    knowledge: str
+    settings: Settings
+    previous: np.ndarray | None = None  # the global model [d], once it differs from the oracle's
+
+
+@dataclass
+class State:
+    """All that a killed run needs to go on with the same bits."""
+
+    done: int = 0
+    previous: np.ndarray | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[np.ndarray] = field(default_factory=list)
+
+
+def every_round(
+    rule: str,
+    *,
+    last: int | None = None,
+    betas: Sequence[int] = (10, 15, 20),
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    learning_rate: float | None = None,
+    store: Store | None = None,
+) -> Records:
+    """Attack every round of both chains and let PDRR detect, re-aggregate, and be judged.
+
+    Parameters
+    ----------
+    rule : {"krum", "trimmed_mean", "median"}
+    last : int, optional
+        The last round; the profile's last one by default.
+    betas : sequence of int
+        For the trimmed mean: what the server trims per side.
+    profile, source, seed, learning_rate, store
+        As in `pdrr.experiments.scene.scene`.
+
+    Returns
+    -------
+    Records
+        A row per round, chain, knowledge and beta: errors as counts, the smallest malicious and
+        the largest benign score, accuracies of w_p, of the un-attacked, the attacked and PDRR's
+        aggregate. Rows of attack "none" say whom PDRR flags where nobody attacks. One run: which
+        rounds. A run that is killed goes on where it was; a GPU is used where CuPy and JAX find
+        one.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.every_round("median", last=2, profile="smoke").table
+    >>> found[found["chain"] == "PDRR in the loop"].groupby("round").size().to_dict()
+    {1: 2, 2: 2}
+    """
+    return _run(rule, last, betas, profile, source, seed, learning_rate, store)[0]
+
+
+def errors_by_q(rule: str, **options: Any) -> Records:
+    """Errors of the same rounds at every threshold q from 0 to 1, counted over the rounds.
+
+    Parameters as in `every_round`, which this shares all work with.
+
+    Returns
+    -------
+    Records
+        A row per chain, knowledge, beta and q: benign models and false alarms, malicious models
+        and missed ones.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> found = experiments.errors_by_q("median", last=2, profile="smoke").table
+    >>> found.groupby("q")["missed"].sum()[[0.0, 1.0]].gt(0).tolist()  # q = 0 flags everybody
+    [False, True]
+    """
+    given = {"last": None, "betas": (10, 15, 20), "profile": "quick", "source": "glyphs"}
+    given |= {"seed": 1, "learning_rate": None, "store": None}
+    return _run(rule, **{**given, **options})[1]
+
+
+def _run(
+    rule: str,
+    last: int | None,
+    betas: Sequence[int],
+    profile: str,
+    source: str,
+    seed: int,
+    learning_rate: float | None,
+    store: Store | None,
+) -> tuple[Records, Records]:
+    started = time.perf_counter()
+    store = store or Store()
+    chosen = settings(profile, source, seed, learning_rate=learning_rate)
+    last = last or max(chosen.evaluation.rounds)
+    data = dataset(chosen, store)
+    federation = Federation(chosen, data, rule, store)
+    each = betas if rule == "trimmed_mean" else [chosen.defense.beta]
+    arms = [
+        Arm(knowledge, replace(chosen, defense=replace(chosen.defense, beta=beta)))
+        for beta, knowledge in product(each, KNOWLEDGE)
+    ]
+    key = {**federation.training_key, "settings": chosen.as_dict(), "rule": rule}
+    key |= {"betas": list(each), "code": code_digest()}
+    folder = store.folder("every_round", key)
+    state = _read(folder / STATE, arms) if (folder / STATE).exists() else State()
+    _advance(state, last, federation, arms, folder)
+    known = [i for i, row in enumerate(state.rows) if row["round"] <= last]
+    table = pd.DataFrame([state.rows[i] for i in known])
+    curve = _errors_by_q(table, np.array([state.scores[i] for i in known]), chosen)
+    rate = chosen.training.learning_rate
+    run = {"attack": rule, "rule": rule, "seed": seed, "rounds": last, "learning_rate": rate}
+    seconds = time.perf_counter() - started
+    origin = provenance(chosen, data, len(federation.start(1)), seconds)
+    return tuple(Records(part, pd.DataFrame([run]), origin) for part in (table, curve))
+
+
+def _advance(
+    state: State, last: int, federation: Federation, arms: list[Arm], folder: Path
+) -> None:
+    """Run the rounds that are still to do, up to `last`."""
+    home, measured = accelerator(), federation.settings.evaluation.rounds
+    with tqdm(
+        federation.every(state.done + 1, last, state.previous, home),
+        total=last,
+        initial=min(state.done, last),
+        unit="round",
+        desc=str(federation),
+        disable=None,
+    ) as bar:
+        for honest in bar:
+            if honest.number in measured:
+                federation.keep(honest.number, to_host(honest.previous))
+            spared = federation.oracle(honest)
+            for row, scores in _judged(federation, honest, spared, arms, home):
+                state.rows.append(row)
+                state.scores.append(scores)
+            state.done, state.previous = honest.number, to_host(spared)
+            if honest.number % SAVED == 0 or honest.number == last:
+                _write(folder / STATE, state, arms)
+
+
+def _judged(
+    federation: Federation, honest: Round, spared: Array, arms: list[Arm], home: Any
+) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Rows of one round with the scores behind them: both chains, all arms, and nobody attacking.
+
+    `spared` is the aggregate without the attackers; whoever ends with it stays with that chain.
+    """
+    known: dict[str, float] = {}  # accuracies, by the model's digest: many are tried twice
+    crafted: dict[Any, Crafted] = {}
+    for arm in arms:
+        if arm.knowledge == KNOWLEDGE[0]:  # once for each beta
+            row, scores, _ = _attacked(federation, honest, NOBODY, arm, crafted, known)
+            yield {"chain": ORACLE, **row}, scores
+        row, scores, defended = _attacked(federation, honest, federation.rule, arm, crafted, known)
+        yield {"chain": ORACLE, **row}, scores
+        if arm.previous is not None:
+            other = federation.trained(honest.number, arm.previous, home)
+            row, scores, defended = _attacked(federation, other, federation.rule, arm, {}, known)
+        yield {"chain": LOOP, **row}, scores
+        same = arm.previous is None and bool((defended == spared).all())
+        arm.previous = None if same else to_host(defended)
+
+
+def _attacked(
+    federation: Federation,
+    honest: Round,
+    attack: str,
+    arm: Arm,
+    crafted: dict[Any, Crafted],
+    known: dict[str, float],
+) -> tuple[dict[str, Any], np.ndarray, Array]:
+    """A row, the scores behind it, and what PDRR leaves [d]."""
+    settings, rule = arm.settings, federation.rule
+    # what the attacker does with partial knowledge does not depend on beta
+    same = (attack, arm.knowledge, arm.knowledge == "full" and settings.defense.beta)
+    if same not in crafted:
+        crafted[same] = attacked(settings, attack, rule, honest, arm.knowledge)
+    here = Scene(settings, federation, attack, arm.knowledge, honest, crafted[same], 0.0, 0.0)
+    found, bad = defense(settings, rule).detect(here.observed), here.byzantine
+    defended, _ = defense(settings, rule).reaggregate(here.observed, found)
+    scores, flagged = to_host(found.scores), to_host(found.flagged)
+    own = own_setting(rule, c=settings.federation.c, beta=settings.defense.beta)
+    models = {"": honest.previous, "_defended": defended, "_attacked": found.pre_aggregate}
+    models["_unattacked"] = AGGREGATORS[rule](honest.clients, **own)
+    if attack == NOBODY:
+        del models["_attacked"]
+    by_gap = scores >= unlabelled(scores)
+    row = {
+        **here.key,
+        "knowledge": arm.knowledge if bad.any() else "",
+        "learning_rate": settings.training.learning_rate,
+        "own_chain": arm.previous is not None,
+        **_selection(here, found.pre_aggregate),
+        "benign": int((~bad).sum()),
+        "false_alarms": int((flagged & ~bad).sum()),
+        "malicious": int(bad.sum()),
+        "missed": int((~flagged & bad).sum()),
+        "q": settings.defense.q[rule],
+        "benign_high": float(scores[~bad].max()),
+        "malicious_low": float(scores[bad].min()) if bad.any() else np.nan,
+        "auc": auc(scores, bad) if bad.any() else np.nan,
+        "gap_false_alarms": int((by_gap & ~bad).sum()),
+        "gap_missed": int((~by_gap & bad).sum()),
+        **{f"accuracy{name}": _accuracy(here, model, known) for name, model in models.items()},
+    }
+    return row, scores.astype(np.float32), defended
+
+
+def _selection(here: Scene, pre_aggregate: Array) -> dict[str, Any]:
+    """Whether the attack found a model; for Krum, whose model was taken over, and how far it is."""
+    if here.federation.rule != "krum":
+        return {"succeeded": here.crafted.succeeded, "selected": "", "lambda": np.nan}
+    same = [bool((model == pre_aggregate).all()) for model in here.observed.clients]
+    return {
+        "succeeded": here.crafted.succeeded,
+        "selected": "malicious" if here.byzantine[same.index(True)] else "benign",
+        "lambda": here.crafted.detail.get("lambda", np.nan),
+    }
+
+
+def _accuracy(here: Scene, model: Array, known: dict[str, float]) -> float:
+    host = to_host(model)
+    key = digest(host)
+    if key not in known:
+        known[key] = here.accuracies(host)[0]
+    return known[key]
+
+
+def _errors_by_q(table: pd.DataFrame, scores: np.ndarray, settings: Settings) -> pd.DataFrame:
+    """Errors at each q of `GRID`, counted over the rounds; every row has the same k clients."""
+    bad = byzantine(settings)
+    keys = ["chain", "attack", "rule", "seed", "knowledge", "c", "beta", "noise"]
+    parts = []
+    for values, rows in table.reset_index(drop=True).groupby(keys, sort=False, dropna=False):
+        truth = bad & (values[1] != NOBODY)
+        flagged = scores[rows.index, :, np.newaxis] >= GRID.astype(np.float32)
+        part = {
+            **dict(zip(keys, values, strict=True)),
+            "q": GRID,
+            "benign": len(rows) * int((~truth).sum()),
+            "false_alarms": flagged[:, ~truth].sum((0, 1)),
+            "malicious": len(rows) * int(truth.sum()),
+            "missed": (~flagged[:, truth]).sum((0, 1)),
+        }
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+# the state on disk
+
+
+def _write(path: Path, state: State, arms: list[Arm]) -> None:
+    own = {f"arm{i}": arm.previous for i, arm in enumerate(arms) if arm.previous is not None}
+    rows = np.array(json.dumps(state.rows))
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, previous=state.previous, rows=rows, scores=np.array(state.scores), **own)
+
+
+def _read(path: Path, arms: list[Arm]) -> State:
+    with np.load(path) as kept:
+        for i, arm in enumerate(arms):
+            arm.previous = kept.get(f"arm{i}")
+        rows = json.loads(str(kept["rows"]))
+        return State(rows[-1]["round"], kept["previous"], rows, list(kept["scores"]))
