@@ -149,7 +149,7 @@ def overview(parts: Mapping[str, Records]) -> Figure:
         raise ValueError(f"the overview needs one setting for all rules, got {sorted(settings)}")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.1), layout="constrained")
-        panels = figure.subplots(1, len(parts), sharey=True)
+        panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
         for ax, (rule, records) in zip(panels, parts.items(), strict=True):
             table, run = records.table, records.runs.iloc[0]
             colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]

@@ -299,7 +299,7 @@ def test_defaults_are_replaced_and_converted():
         "number": 1,
         "knowledge": "full",
         "c": 15,
-        "noise": "coordinate",
+        "noise": "ball",
         "q": 0.25,
     }
     kinds = [type(value) for value in values.values()]
@@ -380,7 +380,7 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     assert {path.name for path in results.iterdir()} == names
     for name in names:
         assert f"wrote build/runs/smoke/{name}" in shown.out
-    assert re.search(r"knowledge +c +.* FAR +MAR .*\n-.*\nseed 1 +full +12 +coordin", shown.out)
+    assert re.search(r"knowledge +c +.* FAR +MAR .*\n-.*\nseed 1 +full +12 +ball", shown.out)
     assert 'again make fig04 PROFILE=smoke DATA=letters.npz ARGS="-p c 12"' in words(shown.out)
     kept = 'again make record PROFILE=paper DATA=letters.npz ARGS="--seeds 1 fig04"'
     assert kept in words(shown.out)
