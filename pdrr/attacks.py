@@ -63,7 +63,9 @@ def krum_attack(
         How far the other c - 1 models lie from w'_1.
     noise : {"ball", "coordinate"}
         Uniform in the L2 ball of radius epsilon (the paper's Euclidean distance), or uniform in
-        (-epsilon, epsilon) per coordinate.
+        (-epsilon, epsilon) per coordinate. float32 keeps little of the ball: at epsilon = 1e-7
+        (quick profile, round 1, d = 1.7 million) 3.6% of a copy's coordinates differ from those of
+        w'_1 at all, and the copy lies 3.4e-8 away.
 
     Returns
     -------

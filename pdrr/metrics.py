@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pdrr.core.arrays import Array, to_host
+from pdrr.core.checks import check_int
 
 
 def far(flagged: Array, byzantine: Array) -> float:
@@ -80,6 +83,87 @@ def q_range(scores: Array, byzantine: Array) -> tuple[float, float] | None:
     low = float(np.clip(scores[~byzantine].max(), 0, 1))
     high = float(np.clip(scores[byzantine].min(), 0, 1))
     return (low, high) if low < high else None
+
+
+class Lots(NamedTuple):
+    """What to expect of a scheme that flags c models, ties drawn by lot: see `by_lot`.
+
+    Attributes
+    ----------
+    far, mar : float
+        Means over all draws.
+    tied : int
+        Models that share the c-th score, if not all of them can be flagged; else 0.
+    drawn : int
+        Places among the flagged that are drawn between them.
+    by_lot : bool
+        Whether the rates are a matter of luck: more than half of the flagged places are drawn.
+    """
+
+    far: float
+    mar: float
+    tied: int
+    drawn: int
+    by_lot: bool
+
+
+def by_lot(scores: Array, byzantine: Array, c: int) -> Lots:
+    """FAR and MAR to expect where the c largest scores are flagged and ties are drawn by lot.
+
+    Of `tied` models with the c-th score only `drawn` can be flagged, each with chance
+    drawn / tied: the number of malicious ones among them is hypergeometric, and its mean is exact.
+    The rates of one draw are called "by lot" if more than half of the flagged places are drawn:
+    then luck has more places than the scores have, and a detector that looked at nothing would
+    do much the same. With fewer the rates stay a measurement of the scores.
+
+    Parameters
+    ----------
+    scores : array [k] float
+        Suspicion, higher is more suspicious.
+    byzantine : bool array [k]
+        The truth.
+    c : int
+        How many are flagged, 0 <= c <= k.
+
+    Returns
+    -------
+    Lots
+        ``far``, ``mar``, ``tied``, ``drawn``, ``by_lot``; without a tie at the c-th place ``far``
+        and ``mar`` are those of the c largest. NaN as in `far` and `mar`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes or dtypes do not fit, a score is NaN, or c is no such number.
+
+    Examples
+    --------
+    >>> byzantine = np.array([True, True, False, False, False])
+    >>> pdrr.by_lot(np.array([0.0, 0.0, 0.0, 0.0, 0.0]), byzantine, c=2)  # chance
+    Lots(far=0.4, mar=0.6, tied=5, drawn=2, by_lot=True)
+    >>> pdrr.by_lot(np.array([0.9, 0.5, 0.5, 0.1, 0.1]), byzantine, c=2)  # half is drawn, no more
+    Lots(far=0.16666666666666666, mar=0.25, tied=2, drawn=1, by_lot=False)
+    """
+    scores = to_host(scores)
+    _, byzantine = _masks("by_lot", np.zeros(scores.shape, dtype=bool), byzantine)
+    if not 0 <= check_int("by_lot", "c", c) <= len(scores):
+        raise ValueError(f"by_lot needs 0 <= c <= k, got c={c} for k={len(scores)}")
+    if np.isnan(scores).any():
+        raise ValueError(f"by_lot needs scores, got NaN for {np.flatnonzero(np.isnan(scores))}")
+    edge = np.sort(scores)[len(scores) - c] if c else np.inf
+    above = scores > edge
+    level = (scores == edge) & (c > 0)
+    places = c - int(above.sum()) if c else 0
+    chance = above * (c > 0) + level * (places / max(level.sum(), 1))
+    tied = int(level.sum()) if places < level.sum() else 0
+    drawn = places if tied else 0
+    return Lots(
+        far=float("nan") if byzantine.all() else float(chance[~byzantine].mean()),
+        mar=float(1 - chance[byzantine].mean()) if byzantine.any() else float("nan"),
+        tied=tied,
+        drawn=drawn,
+        by_lot=2 * drawn > c,
+    )
 
 
 def auc(scores: Array, byzantine: Array) -> float:

@@ -1,5 +1,6 @@
 """The attacks: what they craft, from what they know, and that the rules fall for it."""
 
+import math
 import re
 
 import numpy as np
@@ -357,6 +358,20 @@ def test_ball_noise_keeps_the_whole_model_within_epsilon():
     assert (radii > 0.9e-3).all()  # nearly all of a 500-ball lies at its surface
     assert (np.linalg.norm(per_coordinate[1:] - per_coordinate[0], axis=1) > 1e-2).all()
     assert len({row.tobytes() for row in ball}) == C
+
+
+def test_float32_keeps_of_the_ball_only_what_exceeds_half_a_spacing():
+    # A coordinate of a point drawn in a large ball is normal with deviation epsilon / sqrt(d); it
+    # survives where it is beyond half the distance to the next float32.
+    honest = honest_round(d=20_000, dtype=np.float32)
+    first, *copies = run("krum", honest, seed=1, epsilon=3e-6).observed.clients[:C]
+    half = np.abs(np.spacing(first)).astype(float) / 2
+    survive = [math.erfc(x / (3e-6 / math.sqrt(honest.d)) / math.sqrt(2)) for x in half]
+    expected, deviation = sum(survive), math.sqrt(sum(p * (1 - p) for p in survive))
+    assert 0.1 < expected / honest.d < 0.9
+    for copy in copies:
+        assert abs((copy != first).sum() - expected) < 5 * deviation
+        assert np.linalg.norm(copy.astype(float) - first) <= 3e-6 + np.linalg.norm(half)
 
 
 UNWINNABLE = {

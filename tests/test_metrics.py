@@ -1,11 +1,13 @@
 """False alarms, missed alarms, and the range of thresholds that make neither."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdrr import auc, far, mar, q_range
+from pdrr import auc, by_lot, far, mar, q_range
 
 ATTACKERS = np.array([True, True, False, False, False])
 
@@ -141,3 +143,72 @@ def test_auc_counts_pairs_and_ties_as_half(models):
     ]
     assert auc(scores.astype(float), bad) == pytest.approx(np.mean(pairs))
     assert auc(-scores.astype(float), bad) == pytest.approx(1 - np.mean(pairs))
+
+
+# lots
+
+
+def every_draw(scores, byzantine, c):
+    """FAR and MAR of every set of c models that has no larger score outside it."""
+    k = len(scores)
+    draws = []
+    for chosen in combinations(range(k), c):
+        flagged = np.isin(np.arange(k), chosen)
+        if not c or flagged.all() or scores[flagged].min() >= scores[~flagged].max():
+            draws.append((far(flagged, byzantine), mar(flagged, byzantine)))
+    return np.array(draws)
+
+
+@given(labelled_scores(), st.data())
+def test_what_to_expect_of_lots_is_the_mean_over_every_draw(case, data):
+    scores, byzantine = np.round(case[0]), case[1]  # -1, 0 or 1
+    c = data.draw(st.integers(0, len(scores)))
+    draws = every_draw(scores, byzantine, c)
+    found = by_lot(scores, byzantine, c)
+    assert [found.far, found.mar] == pytest.approx(draws.mean(0), nan_ok=True)
+    assert (found.tied > 0) == (len(draws) > 1)
+
+
+def test_fifty_impacts_of_zero_are_chance():
+    found = by_lot(np.zeros(50), np.arange(50) < 20, 20)
+    assert found == (pytest.approx(0.4), pytest.approx(0.6), 50, 20, True)
+
+
+def test_fifty_different_scores_leave_nothing_to_lots():
+    scores, byzantine = np.arange(50.0), np.arange(50) < 20
+    found = by_lot(scores, byzantine, 20)
+    assert found == (20 / 30, 1.0, 0, 0, False)
+    assert by_lot(-scores, byzantine, 20)[:2] == (0, 0)
+
+
+def test_a_tie_that_is_flagged_whole_is_no_lottery():
+    scores = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+    assert by_lot(scores, ATTACKERS, 2) == (0, 0, 0, 0, False)
+
+
+@pytest.mark.parametrize(("above", "luck"), [(9, True), (10, False), (11, False)])
+def test_luck_is_more_than_half_of_the_places(above, luck):
+    scores = (np.arange(50) < above).astype(float)
+    found = by_lot(scores, np.arange(50) < 20, 20)
+    assert (found.tied, found.drawn, found.by_lot) == (50 - above, 20 - above, luck)
+
+
+@pytest.mark.parametrize(
+    ("scores", "c", "message"),
+    [
+        ([0.0, 0.0, 0.0, 0.0, np.nan], 2, r"by_lot needs scores, got NaN for \[4\]"),
+        ([0.0] * 5, 6, "needs 0 <= c <= k, got c=6 for k=5"),
+        ([0.0] * 4, 2, r"two arrays \[k\] of one length"),
+    ],
+)
+def test_lots_are_refused_what_cannot_be_drawn(scores, c, message):
+    with pytest.raises(ValueError, match=message):
+        by_lot(np.array(scores), ATTACKERS, c)
+
+
+def test_lots_without_one_kind_of_model_have_no_rate_of_it():
+    none = by_lot(np.zeros(3), np.zeros(3, dtype=bool), 1)
+    every = by_lot(np.zeros(3), np.ones(3, dtype=bool), 1)
+    assert none.far == pytest.approx(1 / 3)
+    assert every.mar == pytest.approx(2 / 3)
+    assert np.isnan([none.mar, every.far]).all()

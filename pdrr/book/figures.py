@@ -125,7 +125,8 @@ def fig11(records: Records) -> Figure:
             ax.set(xlabel="round", xlim=(-0.6, len(rounds) - 0.4), ylim=(0, 1.02))
             ax.set_xticks(range(len(rounds)), [str(number) for number in rounds])
             ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-            ax.set_title(in_words(rule, beta) + (", noise in a ball" if noise == "ball" else ""))
+            other = noise == "coordinate"
+            ax.set_title(in_words(rule, beta) + (", noise per coordinate" if other else ""))
         panels[0].set_ylabel("suitable q")
         handles: list[Any] = [
             Patch(label=f"{knowledge} knowledge", **style) for knowledge, style in kinds.items()

@@ -3,26 +3,43 @@
 Each notebook makes one call here and one in `pdrr.book`.
 """
 
+from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
+from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
+from pdrr.experiments.dissection import anatomy
+from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.scene import dataset, settings
+from pdrr.experiments.servers_data import by_auxiliary, data_facts
 from pdrr.experiments.sketches import attacked_coordinate, round_values
+from pdrr.experiments.transfer import crossed
+from pdrr.experiments.variations import by_count, by_epsilon
 
 __all__ = [
     "Records",
+    "alike_clients",
+    "anatomy",
     "attacked_coordinate",
+    "by_auxiliary",
     "by_coordinates",
+    "by_count",
+    "by_epsilon",
     "compare",
+    "crossed",
+    "data_facts",
     "dataset",
     "detection",
+    "errors_by_q",
+    "every_round",
     "first_parameters",
     "one_round",
     "recorded",
     "round_values",
     "rounds",
     "settings",
+    "similarities",
     "timing",
     "unattacked",
 ]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, clock, comparison
+from pdrr.experiments import alone, cache, chains, clock, comparison
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
@@ -20,7 +19,9 @@ from pdrr.federation.store import Store
 Job = tuple[Callable[..., Records], dict[str, Any]]
 
 KNOWLEDGE = ("partial", "full")
-SEEDS = {"smoke": (1,), "quick": (1, 2, 3, 4, 5), "paper": (1, 2, 3)}
+SEEDS = {"smoke": (1,), "quick": (1, 2, 3, 4, 5), "paper": (1, 2, 3, 4, 5)}
+LAST = {"smoke": 2, "quick": 100, "paper": 100}  # of the chains in which every round is attacked
+RATES = (0.0003, 0.004, 0.02, 0.06)  # learning rates: LEAF's three, and one between
 SETTING: dict[str, list[dict[str, Any]]] = {
     # c and beta of the paper: Figs. 4-7 have c = 10 and beta = 5, the rest c = 20 and beta = 10;
     # beta = 20 is what the paper says one must choose for c = 20
@@ -61,8 +62,10 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
     "table3": (clock.timing, {}),
     "coordinates": (clock.by_coordinates, {}),
 }
-STEMS = (*FIXED, *TABLES, "unattacked", *TIMES)
-USUAL = tuple(stem for stem in STEMS if stem != "calibration" and stem not in TIMES)
+EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
+LONG = (*EVERY, "learning_rate")  # hours, unless a GPU is at hand
+STEMS = (*FIXED, *TABLES, "unattacked", *TIMES, *LONG)
+USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", *TIMES, *LONG))
 
 
 def jobs(stem: str, profile: str, seed: int) -> list[Job]:
@@ -71,16 +74,36 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
     if stem in TIMES:
         return [TIMES[stem]]
+    if stem in LONG:
+        return list(_long(stem, profile, seed))
     if stem == "unattacked":
         which = product(TABLES.values(), _measured(profile, seed))
         return [(comparison.unattacked, {"rule": rule, "number": n}) for rule, n in which]
     return list(_comparisons(TABLES[stem], profile, seed)) if stem in TABLES else FIXED[stem]
 
 
+def _long(stem: str, profile: str, seed: int) -> Iterator[Job]:
+    """Every round of both chains, by rule; for other learning rates the first ten rounds."""
+    for rule in TABLES.values():
+        if stem == "learning_rate":
+            last = min(10, LAST[profile])
+            for rate in RATES:
+                options = {"rule": rule, "last": last, "betas": (10,), "learning_rate": rate}
+                yield chains.every_round, options
+        else:
+            last = LAST[profile] if _in_full(profile, seed) else 20
+            yield EVERY[stem], {"rule": rule, "last": last}
+
+
+def _in_full(profile: str, seed: int) -> bool:
+    """At the paper's size three seeds run to the last round, the others to round 20."""
+    return profile != "paper" or seed <= 3
+
+
 def _measured(profile: str, seed: int) -> list[int]:
-    """The rounds of a seed: at the paper's size all of them for the first one, two for others."""
+    """The rounds of a seed."""
     rounds = config.load(profile).evaluation.rounds
-    if profile == "paper" and seed != SEEDS[profile][0]:
+    if not _in_full(profile, seed):
         return [number for number in rounds if number in (1, 20)]
     return list(rounds)
 
@@ -88,10 +111,10 @@ def _measured(profile: str, seed: int) -> list[int]:
 def _comparisons(rule: str, profile: str, seed: int) -> Iterator[Job]:
     """Tables 1 and 2 and Fig. 11.
 
-    At the paper's size the first seed runs in full and the others at two rounds. What the paper's
-    tables do not ask for is recorded for PDRR alone: full knowledge on the other seeds or with
-    beta = 20, noise per coordinate. Other readings of the paper are tried on the first seed, all of
-    them at round 20.
+    At the paper's size three seeds run in full and two at rounds 1 and 20. What the paper's tables
+    do not ask for is recorded for PDRR alone: full knowledge on the other seeds or with beta = 20,
+    noise per coordinate. Other readings of the paper are tried on the first seed, all of them at
+    round 20.
     """
     paper, first = profile == "paper", seed == SEEDS[profile][0]
     settings = [own for own in SETTING[rule] if own["c"] == 20]
@@ -146,30 +169,3 @@ def run(
     for stem, made in parts.items():
         Records.concat(made).save(folder, stem)
         click.echo(f"wrote {folder / stem}.csv and .json ({len(made)} runs)")
-
-
-def thresholds(calibration: Records) -> dict[str, float]:
-    """The threshold q of each rule with the fewest errors over all calibration runs.
-
-    The error is the mean of FAR and MAR. It is the same for all q between two neighbouring scores;
-    the middle of the widest best interval is taken. Runs in which Krum selected a benign model
-    show no attack that succeeded, and do not count.
-    """
-    won = calibration.runs[
-        calibration.runs["succeeded"] & (calibration.runs["selected"] != "benign")
-    ]
-    keys = ["rule", "seed", "knowledge", "beta"]
-    table = calibration.table.merge(won[keys], on=keys)
-    chosen = {}
-    for rule, clients in table.groupby("rule"):
-        edges = np.unique(np.clip([0.0, 1.0, *clients["score"]], 0, 1))
-        errors = []
-        for q in edges[1:]:  # score >= q decides alike for all q in (edge before, edge]
-            flagged = clients["score"] >= q
-            missed = (~flagged)[clients["byzantine"]].mean()
-            errors.append(flagged[~clients["byzantine"]].mean() + missed)
-        best = np.isclose(errors, min(errors))
-        width = np.where(best, np.diff(edges), 0)
-        i = int(np.argmax(width))
-        chosen[str(rule)] = round(float(edges[i] + edges[i + 1]) / 2, 2)
-    return chosen

@@ -164,7 +164,7 @@ def recorded(stem: str, profile: str = "paper") -> Records:
 
 KEYS = (
     *("scheme", "reading", "attack", "rule", "seed", "round", "knowledge", "c", "beta", "noise"),
-    "coordinates",
+    *("epsilon", "share", "pairs", "choice", "portion", "draw", "coordinates"),
 )
 
 

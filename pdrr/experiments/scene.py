@@ -338,17 +338,8 @@ def scene(
         raise ValueError(f"attack needs to be of {', '.join((NOBODY, *attacks()))}, got {attack!r}")
     if knowledge not in KNOWLEDGE:
         raise ValueError(f"knowledge needs to be of {', '.join(KNOWLEDGE)}, got {knowledge!r}")
-    chosen = settings(
-        profile,
-        source,
-        seed,
-        c=c,
-        beta=beta,
-        epsilon=epsilon,
-        noise=noise,
-        learning_rate=learning_rate,
-        k=k,
-    )
+    varied: dict[str, Any] = {"c": c, "beta": beta, "epsilon": epsilon, "noise": noise, "k": k}
+    chosen = settings(profile, source, seed, learning_rate=learning_rate, **varied)
     federation = Federation(chosen, dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
     attacking = time.perf_counter()

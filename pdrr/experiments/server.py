@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from pdrr.federation import streams
 from pdrr.federation.rounds import Federation
-from pdrr.federation.streams import DETECT, stream
 from pdrr.methods import Scheme
 from pdrr.types import Detection, Round
 
@@ -39,8 +39,8 @@ class Server:
         self._parts: dict[str, tuple[Any, float]] = {}
 
     def rng(self) -> np.random.Generator:
-        """The round's random numbers for detection: for every scheme from the start."""
-        return stream(self.settings.seed, DETECT, self.observed.number)
+        """The random numbers of round and rule for detection: for every scheme from the start."""
+        return streams.detection(self.settings.seed, self.observed.number, self.rule)
 
     def auxiliary(self) -> tuple[np.ndarray, np.ndarray]:
         """Images [n, 28, 28, 1] and labels [n] of the server's own."""

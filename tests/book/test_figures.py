@@ -180,6 +180,7 @@ def test_the_ranges_of_q_are_those_of_the_runs():
     made = [
         evaluation_records(rule, rounds=(1, 5), knowledge=("partial", "full")) for rule in rules
     ]
+    made[0].runs["noise"] = "ball"
     panels = figures.fig11(Records.concat(made)).axes
     titles = ["Krum", "trimmed mean (β = 1)", "median"]
     assert [ax.get_title(loc="left") for ax in panels] == titles
@@ -211,10 +212,10 @@ def test_a_cross_stands_where_no_q_separates():
 
 
 def test_each_noise_and_each_beta_has_its_panel():
-    ball = evaluation_records(rounds=[1])
-    ball.runs["noise"] = "ball"
-    panels = figures.fig11(Records.concat([evaluation_records(rounds=[1]), ball])).axes
-    assert [ax.get_title(loc="left") for ax in panels] == ["Krum", "Krum, noise in a ball"]
+    ball, other = evaluation_records(rounds=[1]), evaluation_records(rounds=[1])
+    ball.runs["noise"], other.runs["noise"] = "ball", "coordinate"
+    panels = figures.fig11(Records.concat([ball, other])).axes
+    assert [ax.get_title(loc="left") for ax in panels] == ["Krum", "Krum, noise per coordinate"]
 
 
 def test_the_verdicts_link_to_the_pages_and_escape_the_text():

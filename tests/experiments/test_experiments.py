@@ -100,7 +100,7 @@ def test_options_take_the_place_of_the_profile_s_values(detection):
 
 
 def test_learning_rate_and_number_of_clients_are_options_too(store):
-    slow = scene.scene("median", profile="smoke", learning_rate=1e-3, k=8, store=store)
+    slow = scene.scene("median", profile="smoke", learning_rate=1e-3, k=8, c=3, store=store)
     usual = scene.scene("median", profile="smoke", store=store)
     assert (slow.settings.training.learning_rate, slow.honest.k) == (1e-3, 8)
     assert usual.honest.k == K

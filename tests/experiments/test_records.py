@@ -314,38 +314,3 @@ def test_what_is_said_about_the_code_does_not_count():
 def test_an_unknown_recording_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
         recordings.run(["fig04", "fig99"], "smoke", "glyphs", [1], tmp_path, Store(tmp_path))
-
-
-def calibration(*runs):
-    """Made-up runs: rule, seed, the scores of malicious and benign models, whose Krum selected."""
-    rows, clients = [], []
-    for rule, seed, malicious, benign, whose in runs:
-        keys = {"rule": rule, "seed": seed, "knowledge": "full", "beta": np.nan}
-        rows.append({**keys, "selected": whose, "succeeded": True})
-        for byzantine, scores in ((True, malicious), (False, benign)):
-            clients += [{**keys, "byzantine": byzantine, "score": score} for score in scores]
-    return Records(pd.DataFrame(clients), pd.DataFrame(rows), ORIGIN)
-
-
-def test_thresholds_are_the_middle_of_what_makes_the_fewest_errors():
-    found = calibration(
-        ("krum", 1, [0.9, 1.0], [0.1, 0.3], "malicious"),
-        ("krum", 2, [0.7, 1.0], [0.2, 0.1], "malicious"),
-        ("krum", 3, [0.9, 0.9], [0.6, 0.6], "benign"),  # no attack to be seen: does not count
-        ("median", 1, [0.6, 1.0], [0.2, 0.7], ""),  # one error at best: (0.2, 0.6] or (0.7, 1]
-    )
-    assert recordings.thresholds(found) == {"krum": 0.5, "median": 0.4}
-
-
-def test_attacks_that_failed_do_not_set_thresholds():
-    found = calibration(
-        ("krum", 1, [0.9], [0.1], "malicious"), ("krum", 2, [0.2], [1.0], "malicious")
-    )
-    failed = Records(found.table, found.runs.assign(succeeded=[True, False]), ORIGIN)
-    assert recordings.thresholds(failed) == {"krum": 0.5}
-
-
-def test_the_profiles_thresholds_are_those_of_the_committed_calibration():
-    committed = Records.load(Path(__file__).parents[2] / "book/records/quick", "calibration")
-    computed = recordings.thresholds(committed)
-    assert {rule: config.load("paper").defense.q[rule] for rule in computed} == computed

@@ -14,7 +14,7 @@ from helpers import miniature
 from pdrr.config import Federation as Participants
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
-from pdrr.federation.streams import byzantine, stream
+from pdrr.federation.streams import byzantine, detection, stream
 from pdrr.federation.training import LocalTrainer
 
 TESTS = Path(__file__).parents[1]
@@ -93,6 +93,17 @@ def test_streams_do_not_share_numbers():
 
 
 # what a round is
+
+
+def test_each_rule_draws_its_own_lots_and_the_same_ones_again():
+    def drawn(*which):
+        return tuple(detection(*which).integers(2**32, size=4))
+
+    which = [(s, n, r) for s in (1, 2) for n in (1, 2) for r in ("krum", "trimmed_mean", "median")]
+    assert len({drawn(*each) for each in which}) == len(which)
+    assert drawn(*which[0]) == drawn(*which[0])
+    with pytest.raises(ValueError, match="rule needs to be one of .*, got 'mode'"):
+        detection(1, 1, "mode")
 
 
 def test_a_round_holds_what_each_drawn_client_trained_from_the_global_model(new_store):

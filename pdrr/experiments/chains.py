@@ -68,6 +68,7 @@ def every_round(
     *,
     last: int | None = None,
     betas: Sequence[int] = (10, 15, 20),
+    knowledge: Sequence[str] = KNOWLEDGE,
     profile: str = "quick",
     source: str = "glyphs",
     seed: int = 1,
@@ -83,13 +84,15 @@ def every_round(
         The last round; the profile's last one by default.
     betas : sequence of int
         For the trimmed mean: what the server trims per side.
+    knowledge : sequence of {"full", "partial"}
     profile, source, seed, learning_rate, store
         As in `pdrr.experiments.scene.scene`.
 
     Returns
     -------
     Records
-        A row per round, chain, knowledge and beta: errors as counts, the smallest malicious and
+        A row per round, chain, knowledge and beta: whether the chain has parted from the
+        oracle-defended one, errors as counts, the smallest malicious and
         the largest benign score, accuracies of w_p, of the un-attacked, the attacked and PDRR's
         aggregate. Rows of attack "none" say whom PDRR flags where nobody attacks. One run: which
         rounds. A run that is killed goes on where it was; a GPU is used where CuPy and JAX find
@@ -102,7 +105,7 @@ def every_round(
     >>> found[found["chain"] == "PDRR in the loop"].groupby("round").size().to_dict()
     {1: 2, 2: 2}
     """
-    return _run(rule, last, betas, profile, source, seed, learning_rate, store)[0]
+    return _run(rule, last, betas, knowledge, profile, source, seed, learning_rate, store)[0]
 
 
 def errors_by_q(rule: str, **options: Any) -> Records:
@@ -123,8 +126,8 @@ def errors_by_q(rule: str, **options: Any) -> Records:
     >>> found.groupby("q")["missed"].sum()[[0.0, 1.0]].gt(0).tolist()  # q = 0 flags everybody
     [False, True]
     """
-    given = {"last": None, "betas": (10, 15, 20), "profile": "quick", "source": "glyphs"}
-    given |= {"seed": 1, "learning_rate": None, "store": None}
+    given = {"last": None, "betas": (10, 15, 20), "knowledge": KNOWLEDGE, "profile": "quick"}
+    given |= {"source": "glyphs", "seed": 1, "learning_rate": None, "store": None}
     return _run(rule, **{**given, **options})[1]
 
 
@@ -132,6 +135,7 @@ def _run(
     rule: str,
     last: int | None,
     betas: Sequence[int],
+    knowledge: Sequence[str],
     profile: str,
     source: str,
     seed: int,
@@ -146,11 +150,11 @@ def _run(
     federation = Federation(chosen, data, rule, store)
     each = betas if rule == "trimmed_mean" else [chosen.defense.beta]
     arms = [
-        Arm(knowledge, replace(chosen, defense=replace(chosen.defense, beta=beta)))
-        for beta, knowledge in product(each, KNOWLEDGE)
+        Arm(known, replace(chosen, defense=replace(chosen.defense, beta=beta)))
+        for beta, known in product(each, knowledge)
     ]
     key = {**federation.training_key, "settings": chosen.as_dict(), "rule": rule}
-    key |= {"betas": list(each), "code": code_digest()}
+    key |= {"betas": list(each), "knowledge": list(knowledge), "code": code_digest()}
     folder = store.folder("every_round", key)
     state = _read(folder / STATE, arms) if (folder / STATE).exists() else State()
     _advance(state, last, federation, arms, folder)
@@ -197,17 +201,18 @@ def _judged(
     `spared` is the aggregate without the attackers; whoever ends with it stays with that chain.
     """
     known: dict[str, float] = {}  # accuracies, by the model's digest: many are tried twice
-    crafted: dict[Any, Crafted] = {}
+    crafted: dict[str, Crafted] = {}
     for arm in arms:
-        if arm.knowledge == KNOWLEDGE[0]:  # once for each beta
+        if arm.knowledge == arms[0].knowledge:  # once for each beta
             row, scores, _ = _attacked(federation, honest, NOBODY, arm, crafted, known)
-            yield {"chain": ORACLE, **row}, scores
+            yield {"chain": ORACLE, "apart": False, **row}, scores
         row, scores, defended = _attacked(federation, honest, federation.rule, arm, crafted, known)
-        yield {"chain": ORACLE, **row}, scores
-        if arm.previous is not None:
+        yield {"chain": ORACLE, "apart": False, **row}, scores
+        apart = arm.previous is not None
+        if apart:
             other = federation.trained(honest.number, arm.previous, home)
             row, scores, defended = _attacked(federation, other, federation.rule, arm, {}, known)
-        yield {"chain": LOOP, **row}, scores
+        yield {"chain": LOOP, "apart": apart, **row}, scores
         same = arm.previous is None and bool((defended == spared).all())
         arm.previous = None if same else to_host(defended)
 
@@ -217,16 +222,17 @@ def _attacked(
     honest: Round,
     attack: str,
     arm: Arm,
-    crafted: dict[Any, Crafted],
+    crafted: dict[str, Crafted],
     known: dict[str, float],
 ) -> tuple[dict[str, Any], np.ndarray, Array]:
     """A row, the scores behind it, and what PDRR leaves [d]."""
     settings, rule = arm.settings, federation.rule
-    # what the attacker does with partial knowledge does not depend on beta
-    same = (attack, arm.knowledge, arm.knowledge == "full" and settings.defense.beta)
-    if same not in crafted:
-        crafted[same] = attacked(settings, attack, rule, honest, arm.knowledge)
-    here = Scene(settings, federation, attack, arm.knowledge, honest, crafted[same], 0.0, 0.0)
+    made = crafted.get(attack) if arm.knowledge == "partial" else None
+    if made is None:
+        made = attacked(settings, attack, rule, honest, arm.knowledge)
+    if arm.knowledge == "partial":  # then it does not depend on beta: one round serves all
+        crafted[attack] = made
+    here = Scene(settings, federation, attack, arm.knowledge, honest, made, 0.0, 0.0)
     found, bad = defense(settings, rule).detect(here.observed), here.byzantine
     defended, _ = defense(settings, rule).reaggregate(here.observed, found)
     scores, flagged = to_host(found.scores), to_host(found.flagged)
@@ -240,7 +246,6 @@ def _attacked(
         **here.key,
         "knowledge": arm.knowledge if bad.any() else "",
         "learning_rate": settings.training.learning_rate,
-        "own_chain": arm.previous is not None,
         **_selection(here, found.pre_aggregate),
         "benign": int((~bad).sum()),
         "false_alarms": int((flagged & ~bad).sum()),
@@ -253,6 +258,10 @@ def _attacked(
         "gap_false_alarms": int((by_gap & ~bad).sum()),
         "gap_missed": int((~by_gap & bad).sum()),
         **{f"accuracy{name}": _accuracy(here, model, known) for name, model in models.items()},
+    }
+    row = {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in row.items()
     }
     return row, scores.astype(np.float32), defended
 
