@@ -333,7 +333,7 @@ def test_the_command_of_a_page_names_what_differs_from_its_defaults():
     always = {"profile": "smoke", "data": "some/where/letters.npz"}
     plain = notebooks.parse(FIG04, always, [])
     assert notebooks.command(FIG04, plain) == "make fig04 PROFILE=smoke DATA=letters.npz"
-    given = notebooks.parse(FIG04, always, [("c", "15"), ("q", "0.25"), ("knowledge", "partial")])
+    given = notebooks.parse(FIG04, always, [("c", "15"), ("q", "0.48"), ("knowledge", "partial")])
     assert notebooks.command(FIG04, given) == (
         'make fig04 PROFILE=smoke DATA=letters.npz ARGS="-p knowledge partial -p c 15"'
     )
