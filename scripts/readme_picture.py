@@ -6,8 +6,8 @@ from pdrr.book import figures
 from pdrr.experiments.records import recorded
 
 RULES = {
-    "Krum": ("fig04", {"noise": "coordinate"}),
-    "trimmed mean": ("fig06", {"beta": 20}),
+    "Krum": ("fig04", {"noise": "ball"}),
+    "trimmed mean": ("fig06", {"beta": 10}),
     "median": ("fig07", {}),
 }
 

@@ -140,23 +140,51 @@ def fig11(records: Records) -> Figure:
 
 
 def overview(parts: Mapping[str, Records]) -> Figure:
-    """Suspicion score of every client under the attack on each rule, side by side."""
+    """Suspicion score of every client under the attack on each rule, side by side.
+
+    Above the panels the setting, which has to be the same for all; in each of them how far q lies
+    from both ends of the range that would have worked.
+    """
+    settings = {_setting(records) for records in parts.values()}
+    if len(settings) != 1:
+        raise ValueError(f"the overview needs one setting for all rules, got {sorted(settings)}")
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 3.5), layout="constrained")
-        panels = figure.subplots(1, len(parts), sharey=True)
+        figure = Figure(figsize=(10, 4.1), layout="constrained")
+        panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
         for ax, (rule, records) in zip(panels, parts.items(), strict=True):
             table, run = records.table, records.runs.iloc[0]
             colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
             ax.bar(table["client"], table["score"], color=colours, width=0.8, zorder=3)
             ax.axhline(run["q"], color="black", lw=1, ls="--", zorder=4)
             _client_axis(ax, len(table))
-            ax.set_title(f"{rule}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}")
-            ax.text(len(table) + 0.5, run["q"], f"q = {run['q']:g} ", ha="right", va="bottom")
+            beta = f" (β = {run['beta']:g})" if np.isfinite(run["beta"]) else ""
+            rates = f"FAR {run['far']:.2f}, MAR {run['mar']:.2f}, q = {run['q']:g}"
+            ax.set_title(f"{rule}{beta}\n{rates}\n{_margin(run)}")
             ax.axhline(0, color="black", lw=0.8, zorder=4)
         panels[0].set_ylabel("suspicion score")
         kinds = [Patch(color=MALICIOUS, label="malicious"), Patch(color=BENIGN, label="benign")]
-        figure.legend(handles=kinds, loc="outside lower center", ncols=2)
+        line = Line2D([], [], color="black", lw=1, ls="--", label="threshold q")
+        figure.legend(handles=[*kinds, line], loc="outside lower center", ncols=3)
+        figure.suptitle(settings.pop(), fontsize="medium")
     return figure
+
+
+def _setting(records: Records) -> str:
+    """Where the attacked round of one run stands, in words."""
+    run = records.runs.iloc[0]
+    return (
+        f"c = {run['c']} of k = {len(records.table)} clients compromised,"
+        f" {run['knowledge']} knowledge, round {run['round']}, seed {run['seed']}"
+    )
+
+
+def _margin(run: pd.Series) -> str:
+    """Where the suitable range begins and ends, seen from the threshold in use."""
+    low, high = float(run["q_low"]) - run["q"], float(run["q_high"]) - run["q"]
+    if not np.isfinite(low):
+        return "no q separates"
+    ends = [f"q {'+' if end >= 0 else '−'} {abs(end):.3f}" for end in (low, high)]
+    return f"suitable from {ends[0]} to {ends[1]}"
 
 
 def _client_bars(

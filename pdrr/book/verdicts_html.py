@@ -6,7 +6,7 @@ from html import escape
 
 import pandas as pd
 
-BADGES = {  # colours of the theme
+BADGES = {  # colours of the theme; a verdict that is none about the claim is grey
     "reproduced": "success",
     "partly": "warning",
     "not": "danger",
@@ -35,7 +35,7 @@ def verdicts_html(table: pd.DataFrame) -> str:
     shown = table.copy()
     for column in columns[1:]:
         shown[column] = table[column].map(str).map(escape)
-    shown["verdict"] = [_badge(verdict, verdict) for verdict in table["verdict"]]
+    shown["verdict"] = [badge(verdict, verdict) for verdict in table["verdict"]]
     shown["claim"] = [
         f'{"" if own else "↳ "}<a href="./{stem}.html">{text}</a>'
         for stem, text, own in zip(table["figure"], shown["claim"], counted, strict=True)
@@ -43,23 +43,25 @@ def verdicts_html(table: pd.DataFrame) -> str:
     folds = [
         f"<details{' open' if 'tolerance' in table else ''}>"
         f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
-        f" {_badges(table['verdict'][rows.index][counted[rows.index]])}</summary>"
+        f" {badges(table['verdict'][rows.index][counted[rows.index]])}</summary>"
         f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'
         for section, rows in shown.groupby("section", sort=False)
     ]
-    numbers = _badges(table["verdict"][counted])
+    numbers = badges(table["verdict"][counted])
     return f'<div class="verdicts"><p>{numbers}</p>{LEGEND}{"".join(folds)}</div>'
 
 
-def _badges(verdicts: pd.Series) -> str:
-    """How many claims got each verdict, where there are any."""
-    numbers = {verdict: int((verdicts == verdict).sum()) for verdict in BADGES}
-    return " ".join(_badge(name, f"{n} {name}") for name, n in numbers.items() if n)
+def badges(verdicts: pd.Series) -> str:
+    """How many claims got each verdict, where there are any: first those about the claim."""
+    names = [*BADGES, *sorted(set(verdicts) - set(BADGES))]
+    numbers = {name: int((verdicts == name).sum()) for name in names}
+    return " ".join(badge(name, f"{n} {name}") for name, n in numbers.items() if n)
 
 
-def _badge(verdict: str, text: str) -> str:
-    colour = BADGES[verdict]
-    return f'<span class="sd-badge sd-bg-{colour} sd-bg-text-{colour}">{text}</span>'
+def badge(verdict: str, text: str) -> str:
+    """A text on the colour of a verdict."""
+    colour = BADGES.get(verdict, "secondary")
+    return f'<span class="sd-badge sd-bg-{colour} sd-bg-text-{colour}">{escape(text)}</span>'
 
 
 def _plain(rows: pd.DataFrame) -> str:

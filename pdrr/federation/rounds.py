@@ -1,8 +1,9 @@
 """The round loop: clients train, the rule aggregates, measured rounds are kept.
 
-The federation between measured rounds is the defended one: its next global model is the rule over
-the benign clients' models, which is what PDRR leaves when it finds every attacker. At a measured
-round all k honest models are kept, so that any attack can be crafted on them afterwards.
+The federation between measured rounds is oracle-defended: its next global model is the rule over
+the benign clients' models, chosen by label, which is what PDRR leaves only when it finds every
+attacker and nobody else. At a measured round all k honest models are kept, so that any attack can
+be crafted on them afterwards.
 """
 
 from __future__ import annotations

@@ -72,6 +72,33 @@ def test_a_bar_figure_refuses_several_runs():
         figures.fig07(records(run(1), run(2)))
 
 
+# the landing page's picture
+
+
+def test_the_overview_says_the_setting_and_how_far_q_lies_from_both_ends():
+    ours = records(run(4, round=2, beta=7.0))  # q = .7 between .25 and .75
+    drawn = figures.overview({"trimmed mean": ours})
+    assert drawn.get_suptitle() == (
+        "c = 1 of k = 3 clients compromised, full knowledge, round 2, seed 4"
+    )
+    rule, rates, margin = drawn.axes[0].get_title(loc="left").splitlines()
+    assert rule == "trimmed mean (β = 7)"
+    assert rates.endswith("q = 0.7")
+    assert margin == "suitable from q − 0.450 to q + 0.050"
+
+
+def test_the_overview_says_where_no_q_separates():
+    none = records(run(1, q_low=np.nan, q_high=np.nan))
+    title = figures.overview({"median": none}).axes[0].get_title(loc="left")
+    assert title.splitlines()[0] == "median"
+    assert title.endswith("no q separates")
+
+
+def test_the_overview_refuses_rules_in_different_settings():
+    with pytest.raises(ValueError, match="needs one setting for all rules"):
+        figures.overview({"Krum": records(run(1)), "median": records(run(2))})
+
+
 # the schemes beside each other
 
 

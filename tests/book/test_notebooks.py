@@ -135,7 +135,7 @@ def test_a_table_has_words_before_and_after_it(table):
 def test_what_is_recorded_says_on_which_data(page):
     for cell in code(page):
         if "recorded(" in cell.source and "paper_scale =" in cell.source:
-            assert ".caption)" in cell.source
+            assert "captions.caption(" in cell.source
 
 
 def test_every_figure_is_shown_in_the_same_way():

@@ -1,0 +1,53 @@
+"""The results of the reproducibility summary that opens the page of verdicts, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+ORDER = ("reproduced", "partly", "not")  # verdicts about a claim; all others say why there is none
+
+
+def results(judged: pd.DataFrame) -> str:
+    """Counts of verdicts in all and by section, as Markdown.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Of `verdicts.table`. Rows with something in `part_of` are not counted.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from pdrr.book import summary
+    >>> judged = pd.DataFrame({"verdict": ["not", "reproduced", "not measured"], "section": "3 A"})
+    >>> print(summary.results(judged).splitlines()[0])
+    Of 3 claims 1 is reproduced, 0 partly and 1 not; 1 is not measured.
+    """
+    if "part_of" in judged:
+        again = judged["part_of"].notna() & (judged["part_of"] != "")
+        judged = judged[~again]
+    found = _counts(judged)
+    verb = "is" if found["reproduced"] == 1 else "are"
+    first = (
+        f"Of {len(judged)} claims {found['reproduced']} {verb} reproduced, {found['partly']} partly"
+        f" and {found['not']} not{_others(found)}."
+    )
+    lines = [
+        f"- {section}: {', '.join(f'{n} {name}' for name, n in _counts(rows).items() if n)}."
+        for section, rows in judged.groupby("section", sort=False)
+    ]
+    return "\n".join([first, "", *lines])
+
+
+def _counts(judged: pd.DataFrame) -> dict[str, int]:
+    names = [*ORDER, *sorted(set(judged["verdict"]) - set(ORDER))]
+    return {name: int((judged["verdict"] == name).sum()) for name in names}
+
+
+def _others(found: Mapping[str, int]) -> str:
+    parts = [
+        f"{n} {'is' if n == 1 else 'are'} {name}" for name, n in found.items() if name not in ORDER
+    ]
+    return f"; {', '.join(parts)}" if parts else ""
