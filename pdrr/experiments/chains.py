@@ -41,6 +41,7 @@ from pdrr.types import Crafted, Round
 ORACLE, LOOP = "oracle-defended", "PDRR in the loop"
 STATE = "state.npz"
 GRID = np.round(np.arange(0, 1.005, 0.01), 2)  # thresholds q at which errors are counted
+RUN = ["chain", "attack", "rule", "seed", "knowledge", "c", "beta", "noise"]
 SAVED = 5  # rounds after which the state is written
 
 
@@ -94,9 +95,9 @@ def every_round(
         A row per round, chain, knowledge and beta: whether the chain has parted from the
         oracle-defended one, errors as counts, the smallest malicious and
         the largest benign score, accuracies of w_p, of the un-attacked, the attacked and PDRR's
-        aggregate. Rows of attack "none" say whom PDRR flags where nobody attacks. One run: which
-        rounds. A run that is killed goes on where it was; a GPU is used where CuPy and JAX find
-        one.
+        aggregate. Rows of attack "none" say whom PDRR flags where nobody attacks. A run for each
+        chain, knowledge and beta: counts over the rounds. A run that is killed goes on where it
+        was; a GPU is used where CuPy and JAX find one.
 
     Examples
     --------
@@ -126,8 +127,9 @@ def errors_by_q(rule: str, **options: Any) -> Records:
     >>> found.groupby("q")["missed"].sum()[[0.0, 1.0]].gt(0).tolist()  # q = 0 flags everybody
     [False, True]
     """
-    given = {"last": None, "betas": (10, 15, 20), "knowledge": KNOWLEDGE, "profile": "quick"}
-    given |= {"source": "glyphs", "seed": 1, "learning_rate": None, "store": None}
+    given: dict[str, Any] = {"last": None, "betas": (10, 15, 20), "knowledge": KNOWLEDGE}
+    given |= {"profile": "quick", "source": "glyphs", "seed": 1}
+    given |= {"learning_rate": None, "store": None}
     return _run(rule, **{**given, **options})[1]
 
 
@@ -161,11 +163,26 @@ def _run(
     known = [i for i, row in enumerate(state.rows) if row["round"] <= last]
     table = pd.DataFrame([state.rows[i] for i in known])
     curve = _errors_by_q(table, np.array([state.scores[i] for i in known]), chosen)
-    rate = chosen.training.learning_rate
-    run = {"attack": rule, "rule": rule, "seed": seed, "rounds": last, "learning_rate": rate}
     seconds = time.perf_counter() - started
     origin = provenance(chosen, data, len(federation.start(1)), seconds)
-    return tuple(Records(part, pd.DataFrame([run]), origin) for part in (table, curve))
+    runs = summary(table)
+    return Records(table, runs, origin), Records(curve, runs, origin)
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per chain, attack, knowledge and setting of `every_round`: counts over its rounds.
+
+    `rounds`; of these `wrong`, with an error, and `no_q`, in which no threshold would have made
+    none; `false_alarms` and `missed` models.
+    """
+    judged = table.assign(
+        rounds=1,
+        wrong=(table["false_alarms"] > 0) | (table["missed"] > 0),
+        no_q=table["benign_high"] >= table["malicious_low"],
+    )
+    counts = ["rounds", "wrong", "no_q", "false_alarms", "missed"]
+    keys = [*RUN, "learning_rate", "q"]
+    return judged.groupby(keys, sort=False, dropna=False)[counts].sum().reset_index()
 
 
 def _advance(
@@ -209,7 +226,7 @@ def _judged(
         row, scores, defended = _attacked(federation, honest, federation.rule, arm, crafted, known)
         yield {"chain": ORACLE, "apart": False, **row}, scores
         apart = arm.previous is not None
-        if apart:
+        if arm.previous is not None:
             other = federation.trained(honest.number, arm.previous, home)
             row, scores, defended = _attacked(federation, other, federation.rule, arm, {}, known)
         yield {"chain": LOOP, "apart": apart, **row}, scores
@@ -244,7 +261,7 @@ def _attacked(
     by_gap = scores >= unlabelled(scores)
     row = {
         **here.key,
-        "knowledge": arm.knowledge if bad.any() else "",
+        "knowledge": arm.knowledge if bad.any() else NOBODY,
         "learning_rate": settings.training.learning_rate,
         **_selection(here, found.pre_aggregate),
         "benign": int((~bad).sum()),
@@ -289,13 +306,12 @@ def _accuracy(here: Scene, model: Array, known: dict[str, float]) -> float:
 def _errors_by_q(table: pd.DataFrame, scores: np.ndarray, settings: Settings) -> pd.DataFrame:
     """Errors at each q of `GRID`, counted over the rounds; every row has the same k clients."""
     bad = byzantine(settings)
-    keys = ["chain", "attack", "rule", "seed", "knowledge", "c", "beta", "noise"]
     parts = []
-    for values, rows in table.reset_index(drop=True).groupby(keys, sort=False, dropna=False):
+    for values, rows in table.reset_index(drop=True).groupby(RUN, sort=False, dropna=False):
         truth = bad & (values[1] != NOBODY)
         flagged = scores[rows.index, :, np.newaxis] >= GRID.astype(np.float32)
-        part = {
-            **dict(zip(keys, values, strict=True)),
+        part: dict[str, Any] = {
+            **dict(zip(RUN, values, strict=True)),
             "q": GRID,
             "benign": len(rows) * int((~truth).sum()),
             "false_alarms": flagged[:, ~truth].sum((0, 1)),
@@ -310,10 +326,12 @@ def _errors_by_q(table: pd.DataFrame, scores: np.ndarray, settings: Settings) ->
 
 
 def _write(path: Path, state: State, arms: list[Arm]) -> None:
-    own = {f"arm{i}": arm.previous for i, arm in enumerate(arms) if arm.previous is not None}
-    rows = np.array(json.dumps(state.rows))
+    parts: dict[str, Any] = {
+        f"arm{i}": arm.previous for i, arm in enumerate(arms) if arm.previous is not None
+    }
+    parts |= {"previous": state.previous, "rows": np.array(json.dumps(state.rows))}
     with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, previous=state.previous, rows=rows, scores=np.array(state.scores), **own)
+        np.savez(file, scores=np.array(state.scores), **parts)
 
 
 def _read(path: Path, arms: list[Arm]) -> State:

@@ -8,6 +8,7 @@ import pytest
 from pdrr import experiments
 from pdrr.experiments import chains as module
 from pdrr.experiments.chains import errors_by_q, every_round
+from pdrr.experiments.records import each_run
 from pdrr.experiments.scene import attacked, dataset, defense, settings
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
@@ -76,7 +77,7 @@ def test_errors_at_the_server_s_own_q_are_those_of_the_rounds(trimmed, kept):
     assert (curve[curve["q"] == 0]["missed"] == 0).all()
 
 
-def test_a_killed_run_goes_on_with_the_same_bits(trimmed, kept, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_with_the_same_bits(trimmed, tmp_path, monkeypatch):
     class KilledError(Exception):
         pass
 
@@ -105,3 +106,12 @@ def test_a_longer_run_takes_over_the_rounds_of_a_shorter_one(kept, trimmed, monk
     monkeypatch.setattr(Federation, "trained", lambda *_: pytest.fail("trained anew"))
     shorter = every_round("trimmed_mean", last=2, betas=(10, 20), store=kept, **SMOKE).table
     assert shorter.equals(trimmed[trimmed["round"] <= 2].reset_index(drop=True))
+
+
+def test_a_run_counts_the_errors_of_its_rounds(kept):
+    found = every_round("trimmed_mean", last=3, betas=(10, 20), store=kept, **SMOKE)
+    assert len(found.runs) == 2 * (1 + 2 * 2)  # betas: nobody, and two knowledges in two chains
+    for _, rows, run in each_run(found):
+        assert run["rounds"] == len(rows) == 3
+        assert run["wrong"] == (rows["false_alarms"] + rows["missed"] > 0).sum()
+        assert run["missed"] == rows["missed"].sum()
