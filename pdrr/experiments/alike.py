@@ -87,6 +87,7 @@ def alike_clients(
     run = {
         **key,
         **here.outcome(found.pre_aggregate),
+        "q": chosen.defense.q["krum"],
         **here.rates(found),
         "alike_benign": mean_among(similarity, rows),
         "closest_benign": float(among[np.triu_indices(len(rows), 1)].max()),

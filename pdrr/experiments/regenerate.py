@@ -119,7 +119,7 @@ def _of_run(label: str, rows: pd.DataFrame, run: pd.Series) -> Iterator[str]:
         counts = summary(rows).iloc[0]
         names = ("rounds", "wrong", "no_q", "false_alarms", "missed")
         found = {name: float(counts[name]) for name in names}
-    elif "score" not in rows:  # Fig. 2: positions, nothing follows from them
+    elif "score" not in rows or rows["score"].isna().all():  # Fig. 2; a rule without a detector
         found = {}
     else:
         flagged, byzantine = (rows[name].to_numpy(bool) for name in ("flagged", "byzantine"))

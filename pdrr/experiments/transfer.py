@@ -15,7 +15,7 @@ from pdrr.experiments.records import Records
 from pdrr.experiments.scene import NOBODY, Scene, defense, scene
 from pdrr.experiments.variations import varied
 from pdrr.federation.store import Store
-from pdrr.types import Crafted, Round
+from pdrr.types import Crafted, Detection, Round
 
 ONE_CLIENT = "one client"
 """Name of the attack by a single client: its own update, turned round and scaled."""
@@ -83,11 +83,12 @@ def crossed(
             if rule in DEFENDED:
                 found = defense(here.settings, rule).detect(here.observed)
                 now = found.pre_aggregate
-                tables.append(here.clients(found, **key))
-                run |= here.rates(found)
+                run |= {"q": here.settings.defense.q[rule], **here.rates(found)}
             else:
                 now = aggregate(here, rule, here.observed)
-                run |= dict.fromkeys(("far", "mar", "q_low", "q_high"), float("nan"))
+                found = _nobody_judges(here, now)
+                run |= dict.fromkeys(("q", "far", "mar", "q_low", "q_high"), float("nan"))
+            tables.append(here.clients(found, **key))
             attacked = here.accuracies(now)[0]
             runs.append(
                 {
@@ -117,6 +118,12 @@ def one_client(here: Scene) -> Scene:
         attack=ONE_CLIENT,
         crafted=crafted,
     )
+
+
+def _nobody_judges(here: Scene, aggregate: np.ndarray) -> Detection:
+    """Of a rule that PDRR has no scheme for: no score, nobody flagged."""
+    none = np.full(here.honest.k, np.nan)
+    return Detection(none, none, np.zeros(here.honest.k, dtype=bool), aggregate)
 
 
 def aggregate(here: Scene, rule: str, received: Round) -> np.ndarray:

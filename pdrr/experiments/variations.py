@@ -164,6 +164,7 @@ def _judged(scenes: Iterable[Scene], rule: str, more: dict[str, list[Any]]) -> R
             "accuracy_unattacked": aggregates[str(own)],
             "accuracy_attacked": attacked,
             "harm": aggregates[str(own)] - attacked,
+            "q": here.settings.defense.q[rule],
             **here.rates(found),
         }
         runs.append(run | (_correlations(found, here) if rule == "krum" else {}))
