@@ -77,6 +77,7 @@ def anatomy(rule: str, *, store: Store | None = None, **options: Any) -> Records
     run: dict[str, Any] = {
         **here.key,
         **here.outcome(found.pre_aggregate),
+        "q": here.settings.defense.q[here.federation.rule],
         **here.rates(found),
         "density": float(np.count_nonzero(direction(here)) / here.honest.d),
         "density_w_pag": float(np.mean(found.pre_aggregate != here.honest.previous)),
