@@ -62,7 +62,9 @@ def rates_table(
         for scheme, found in _in_order(runs)
     }
     return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
-        spread_in_words(runs.groupby(["scheme", "round"]).size()) + lots_in_words(runs)
+        spread_in_words(runs.groupby(["scheme", "round"]).size())
+        + lots_in_words(runs)
+        + _gaps_in_words(rows)
     )
 
 
@@ -112,7 +114,8 @@ def accuracy_table(records: Records) -> Styler:
     if (runs["rule"] == "krum").all():
         for word in known:
             columns["Krum selects", word] = [
-                " or ".join(sorted(at[number, word]["selected"].unique())) for number in measured
+                " or ".join(sorted(at[number, word]["selected"].unique())) or "–"
+                for number in measured
             ]
     rows = {
         f"round {number}": [column[i] for column in columns.values()]
@@ -298,6 +301,12 @@ def readings_of(scheme: str, runs: pd.DataFrame) -> list[str]:
 
 def _rate(runs: pd.DataFrame, column: str) -> str:
     return drawn(mean(runs[column]), runs)
+
+
+def _gaps_in_words(rows: Mapping[str, Sequence[str]]) -> str:
+    """What a dash means, if there is one; begins with a blank."""
+    gaps = any(cell.startswith("–") for row in rows.values() for cell in row)
+    return " –: not recorded." if gaps else ""
 
 
 def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:

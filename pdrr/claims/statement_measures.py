@@ -96,12 +96,6 @@ def nearest_benign(records: Records) -> pd.Series:
     return _each(records, widths)
 
 
-@measure
-def accuracy_moved(records: Records, *, to: str) -> pd.Series:
-    """How far another model's accuracy is from that at the round's start, either way."""
-    return _each(records, lambda _, run: abs(run[to] - run["accuracy"]))
-
-
 # several runs
 
 
@@ -109,13 +103,6 @@ def accuracy_moved(records: Records, *, to: str) -> pd.Series:
 def number_of_runs(records: Records) -> pd.Series:
     """How many runs there are."""
     return pd.Series({"runs": len(records.runs)})
-
-
-@measure
-def found_on_average(records: Records) -> pd.Series:
-    """Mean number of malicious models found, over all runs."""
-    found = records.table["byzantine"] & records.table["flagged"]
-    return pd.Series({"found": found.sum() / len(records.runs)})
 
 
 @measure

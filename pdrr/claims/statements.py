@@ -21,7 +21,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pdrr.claims import (
-    statement_measures,  # noqa: F401, the checks call its measures
+    round_measures,  # noqa: F401, the checks call their measures
+    statement_measures,  # noqa: F401
     verdicts,
 )
 from pdrr.claims.expected import STRICT, Check, Text, can_be_judged

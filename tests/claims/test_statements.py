@@ -115,6 +115,19 @@ def flagged(everybody):
     return lambda records: replace(records, table=records.table.assign(flagged=everybody))
 
 
+def other_rounds(records):
+    """Of every round: one more of them, and errors in just those that had none."""
+    table, runs = records.table, records.runs
+    if "wrong" not in runs:
+        return records
+    pairs = {"missed": "malicious", "false_alarms": "benign"}
+    errors = {f"{gap}{name}": of for name, of in pairs.items() for gap in ("", "gap_")}
+    table = table.assign(**{x: (table[x] == 0) * table[of] for x, of in errors.items()})
+    counts = {name: runs["rounds"] - runs[name] for name in ("wrong", "no_q")}
+    runs = runs.assign(**counts, rounds=runs["rounds"] + 1)
+    return replace(records, table=table.assign(selected="benign"), runs=runs)
+
+
 def as_printed(records):
     """MAR as in the paper's Table 1, whatever the rule and the reading."""
     if "scheme" not in records.runs or "mar" not in records.runs:
@@ -137,6 +150,7 @@ OTHER_WORLDS = {
     "uneven": everywhere(only_numbers(lambda column: uneven(column, np.arange(len(column))))),
     "everybody flagged": flagged(True),
     "nobody flagged": flagged(False),
+    "other rounds": other_rounds,
     "as printed": as_printed,
     "elsewhere": elsewhere,
 }
@@ -166,7 +180,7 @@ def test_a_statement_that_no_longer_holds_is_named_with_its_numbers(tmp_path):
         records.runs.loc[late & (records.runs["seed"] == 3), "far"] = 0.1
         records.save(tmp_path / "paper", stem)
     (line,) = [x for x in statements.check(tmp_path) if x.startswith("pdrr-all: ")]
-    assert "**PDRR finds all attackers and nobody else**" in line
+    assert "The rounds of the tables below" in line
     assert "worst_rate should be exactly 0, but is not for " in line
     assert "seed 3, round 20, knowledge full" in line
     assert line.count(": 0.1") == 8
@@ -175,7 +189,7 @@ def test_a_statement_that_no_longer_holds_is_named_with_its_numbers(tmp_path):
 def test_a_missing_record_is_a_failure(tmp_path):
     failures = statements.check(tmp_path)
     assert len(failures) == len([each for each in STATEMENTS.values() if each.checks])
-    assert "no records of fig04 yet" in failures[0]
+    assert "no records of every_round yet" in failures[0]
 
 
 # what a file of statements may hold
@@ -219,9 +233,9 @@ def test_two_statements_of_one_name_are_refused():
     ],
 )
 def test_a_sentence_is_known_wherever_one_can_begin(text):
-    sentence = STATEMENTS["main-claim"].text
-    wrapped = sentence.replace(" paper's", "\npaper's")
-    assert misplaced(f"Else.\n\n{text.format(wrapped)} <!-- holds: main-claim --> After.") == []
+    sentence = STATEMENTS["er-full"].text
+    wrapped = sentence.replace(" there is", "\nthere is")
+    assert misplaced(f"Else.\n\n{text.format(wrapped)} <!-- holds: er-full --> After.") == []
 
 
 @pytest.mark.parametrize(
@@ -229,9 +243,9 @@ def test_a_sentence_is_known_wherever_one_can_begin(text):
     ["It is not so that {}", "{} Another.", "Another.", "Before, {}"],
 )
 def test_another_sentence_is_not_taken_for_it(text):
-    before = text.format(STATEMENTS["main-claim"].text)
-    (line,) = misplaced(f"{before} <!-- holds: main-claim -->")
-    assert line.startswith("main-claim: ")
+    before = text.format(STATEMENTS["er-full"].text)
+    (line,) = misplaced(f"{before} <!-- holds: er-full -->")
+    assert line.startswith("er-full: ")
 
 
 def test_an_unknown_name_is_reported():
