@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.book.cells import drawn, lots_in_words
 from pdrr.book.tables import RATES, readings_of, styled
+from pdrr.claims.chance import expected_rates
 from pdrr.claims.expected import expected
 from pdrr.claims.words import interval, short, span
 from pdrr.core.rules import in_words
@@ -70,6 +72,8 @@ def missed_table(
 ) -> Styler:
     """MAR of each scheme, as decided and in other readings, over several settings and rounds.
 
+    Rates that lots decide are their expectation, and marked.
+
     Parameters
     ----------
     parts : mapping
@@ -86,7 +90,8 @@ def missed_table(
         for title, part in parts.items()
         for number in sorted(part.runs["round"].unique())
     ]
-    runs = pd.concat([part.runs.assign(part=title) for title, part in parts.items()])
+    lots = {title: expected_rates(part).runs for title, part in parts.items()}
+    runs = pd.concat([own.assign(part=title) for title, own in lots.items()])
     rows: dict[str, list[str]] = {}
     for scheme in in_order(runs["scheme"] if schemes is None else schemes):
         found = runs[runs["scheme"] == scheme]
@@ -94,10 +99,14 @@ def missed_table(
         exactly_c = scheme in known() and known()[scheme].flags == "c"
         rates = {"": "mar"} if exactly_c else RATES
         for (rate, column), reading in product(rates.items(), there):
-            means = found[found["reading"] == reading].groupby(["part", "round"])[column].mean()
+            own = found[found["reading"] == reading]
+            cells = dict(iter(own.groupby(["part", "round"])))
             words = reading if reading != "default" else "as decided" if len(there) > 1 else ""
             name = ", ".join(filter(None, [scheme, words, rate]))
-            rows[name] = [short(means[at]) if at in means else "–" for at in columns]
+            rows[name] = [
+                drawn(short(cells[at][column].mean()), cells[at]) if at in cells else "–"
+                for at in columns
+            ]
         printed = {
             (title, number): f'<small class="paper">{short(value)}</small>'
             for title, table in (paper or {}).items()
@@ -107,7 +116,7 @@ def missed_table(
             rows[f"{scheme}, the paper"] = [printed.get(at, "") for at in columns]
     header = pd.MultiIndex.from_tuples([(t, str(n)) for t, n in columns], names=[None, "round"])
     frame = pd.DataFrame(list(rows.values()), list(rows), header)
-    return styled(frame, "schemes")
+    return styled(frame, "schemes").set_caption(f"–: not recorded.{lots_in_words(runs)}")
 
 
 def order_table(records: Records) -> Styler:

@@ -103,12 +103,14 @@ def rounds_worse(records: Records, *, of: str, over: str, end: str = "") -> pd.S
 
 
 @measure
-def rounds_gap_wrong(records: Records) -> pd.Series:
-    """In how many rounds the widest gap is the wrong place."""
-    return _each(
-        records,
-        lambda rows, _: int(((rows["gap_false_alarms"] > 0) | (rows["gap_missed"] > 0)).sum()),
-    )
+def rounds_gap_wrong(records: Records, *, end: str = "") -> pd.Series:
+    """In how many rounds the widest gap is the wrong place; `end` as in `rounds_worse`."""
+
+    def wrong(rows: pd.DataFrame, _: pd.Series) -> float:
+        met = int(((rows["gap_false_alarms"] > 0) | (rows["gap_missed"] > 0)).sum())
+        return exact_interval(met, len(rows))[ENDS[end]] if end else met
+
+    return _each(records, wrong)
 
 
 @measure
