@@ -48,6 +48,12 @@ def rounds_flagging(records: Records) -> pd.Series:
 
 
 @measure
+def largest_benign_score(records: Records) -> pd.Series:
+    """The largest score of a benign model in any round."""
+    return _each(records, lambda rows, _: float(rows["benign_high"].max()))
+
+
+@measure
 def most_false_alarms(records: Records) -> pd.Series:
     """The largest number of benign models that are flagged in one round."""
     return _each(records, lambda rows, _: int(rows["false_alarms"].max()))
