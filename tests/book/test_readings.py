@@ -10,6 +10,7 @@ from helpers import miniature
 from helpers.made_up import evaluation_records
 from pdrr.attacks import krum_attack
 from pdrr.book import readings, trials
+from pdrr.book.cells import LOT
 from pdrr.claims import table4
 from pdrr.claims.expected import expected
 from pdrr.experiments import scene
@@ -91,6 +92,14 @@ def test_misses_are_means_over_seeds():
     made = evaluation_records(seeds=(1, 2), rounds=[1], schemes=["VAE"])
     made.runs["mar"] = [0.0, 0.5]
     assert readings.missed_table({"x": made}).data.T.to_dict("list") == {"VAE": [".25"]}
+
+
+def test_misses_that_lots_decide_are_marked_and_shown_by_their_expectation():
+    made = evaluation_records(rounds=[1], schemes=["ERR"])
+    table = made.table.assign(score=0.0)  # c = 2 of 5 clients are flagged by lot
+    styled = readings.missed_table({"x": Records(table, made.runs, made.provenance)})
+    assert styled.data.loc["ERR"].tolist() == [f".60{LOT}"]
+    assert "drawn between equal scores" in styled.caption
 
 
 def test_all_of_the_paper_s_misses_find_a_cell():

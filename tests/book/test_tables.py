@@ -49,6 +49,16 @@ def test_all_numbers_that_the_paper_prints_find_a_cell(stem):
     assert table.to_html().count('class="paper"') == 5 * 8
 
 
+def test_a_cell_that_is_not_recorded_is_a_dash_which_the_caption_explains():
+    early = evaluation_records(rounds=(1, 5))
+    late = evaluation_records(rounds=[20], schemes=["PDRR"])
+    styled = tables.rates_table(Records.concat([early, late]))
+    assert styled.data.loc["ERR"].tolist() == ["0.21", "0.21", "–", "0.10", "0.50", "–"]
+    assert "–" not in styled.data.loc["PDRR"].tolist()
+    assert styled.caption == "One seed. –: not recorded."
+    assert "–" not in tables.rates_table(early).caption
+
+
 def test_over_a_few_seeds_the_mean_with_the_smallest_and_the_largest():
     made = evaluation_records(seeds=(1, 2, 6), schemes=["VAE"], rounds=[1])
     styled = tables.rates_table(made)
