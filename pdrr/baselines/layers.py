@@ -23,8 +23,8 @@ def _fit(
     network: keras.Model, x: np.ndarray, epochs: int, batch: int, rng: np.random.Generator
 ) -> None:
     """Minimise the losses that `network` adds, by Adam; `rng` shuffles x [n, p] anew each epoch."""
-    if whole("training", "epochs", epochs) < 1 or whole("training", "batch", batch) < 2:
-        raise ValueError(f"training needs epochs >= 1, batch >= 2, got {epochs} and {batch}")
+    if whole("training", "epochs", epochs) < 0 or whole("training", "batch", batch) < 2:
+        raise ValueError(f"training needs epochs >= 0, batch >= 2, got {epochs} and {batch}")
     network.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
     for _ in range(epochs):
         for rows in np.array_split(rng.permutation(len(x)), -(-len(x) // batch)):

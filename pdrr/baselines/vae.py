@@ -33,7 +33,8 @@ class VAE:
         Weights of each model that are looked at: so many, drawn by `rng` (all if d is smaller), or
         those with the given indices.
     epochs, batch : int
-        Passes over the snapshots, snapshots per step of Adam.
+        Passes over the snapshots, snapshots per step of Adam. Without a pass the network is as it
+        was initialised: enough to time it.
 
     References
     ----------

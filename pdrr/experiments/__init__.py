@@ -11,6 +11,7 @@ from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
+from pdrr.experiments.retrained import refits
 from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.servers_data import by_auxiliary, data_facts
 from pdrr.experiments.sketches import attacked_coordinate, round_values
@@ -36,6 +37,7 @@ __all__ = [
     "first_parameters",
     "one_round",
     "recorded",
+    "refits",
     "round_values",
     "rounds",
     "settings",

@@ -15,11 +15,12 @@ from tqdm import tqdm
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments import schemes as entries
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, scene
+from pdrr.experiments.scene import NOBODY, defense, scene
+from pdrr.experiments.schemes import OURS
 from pdrr.experiments.server import Server, find
 from pdrr.federation.streams import DETECT, stream
 
-NUMBERS = (1_000, 10_000, 100_000)
+NUMBERS = (1_000, 10_000, 100_000, 300_000, 1_000_000)
 
 
 def timing(*, repeats: int = 3, **options: Any) -> Records:
@@ -94,10 +95,10 @@ def timing(*, repeats: int = 3, **options: Any) -> Records:
 def by_coordinates(
     *, numbers: Sequence[int] = NUMBERS, repeats: int = 3, **options: Any
 ) -> Records:
-    """Time one detection of VAE and of DAGMM on more and more coordinates.
+    """Time one detection of VAE and of DAGMM on more and more coordinates, and PDRR on all.
 
-    Round 1 as the clients trained it. The networks train on these models themselves, and once
-    only: neither changes how long a detection takes. Each detects once before it is timed.
+    Round 1 as the clients trained it. The networks are as they were initialised: training does not
+    change how long a detection takes. Each detects once before it is timed.
 
     Parameters
     ----------
@@ -110,13 +111,15 @@ def by_coordinates(
     Returns
     -------
     Records
-        A row per repeat: seconds. A run per scheme and number: median, smallest and largest.
+        A row per repeat: seconds. A run per scheme and number: median, smallest and largest. PDRR
+        has one for each rule, on all d.
 
     Examples
     --------
     >>> from pdrr import experiments
     >>> found = experiments.by_coordinates(profile="smoke", numbers=[10, 100_000], repeats=1)
-    >>> found.runs[["scheme", "coordinates"]].to_dict("records")  # d = 1947: no 100,000
+    >>> networks = found.runs[found.runs["scheme"] != "PDRR"]
+    >>> networks[["scheme", "coordinates"]].to_dict("records")  # d = 1947: no 100,000
     [{'scheme': 'DAGMM', 'coordinates': 10}, {'scheme': 'VAE', 'coordinates': 10}]
     """
     _check("by_coordinates", repeats)
@@ -128,20 +131,26 @@ def by_coordinates(
     runs: list[dict[str, Any]] = []
     samples = settings.baselines.samples
     kinds: dict[str, Any] = {"DAGMM": DAGMM, "VAE": partial(VAE, samples=samples)}
-    todo = list(product(kinds, (number for number in numbers if number <= honest.d)))
+
+    def network(name: str, number: int) -> Any:
+        rng = stream(settings.seed, DETECT, 0, number)
+        more: Any = {"c": settings.federation.c, "coordinates": number, "epochs": 0}
+        return kinds[name](honest.clients, rng=rng, **more)
+
+    todo = list(product(kinds, (number for number in numbers if number <= honest.d), ("krum",)))
+    todo += list(product([OURS], [honest.d], DEFENDED))
     with tqdm(todo, unit="detector", disable=None) as bar:
-        for name, number in bar:
+        for name, number, rule in bar:
             bar.set_description(f"{name}, {number:,} coordinates")
-            rng = stream(settings.seed, DETECT, 0, number)
-            more: Any = {"c": settings.federation.c, "coordinates": number, "epochs": 1}
-            detector = kinds[name](honest.clients, rng=rng, **more)
+            ours = name == OURS
+            detector = defense(settings, rule) if ours else network(name, number)
             detector.detect(honest)
             seconds = []
             for _ in range(repeats):
                 started = time.perf_counter()
                 detector.detect(honest)
                 seconds.append(time.perf_counter() - started)
-            key = {"scheme": name, "coordinates": number, **here.place}
+            key = {"scheme": name, "coordinates": number, **here.place, "rule": rule}
             del key["round"]
             rows += _repeats(key, seconds)
             runs.append({**key, "repeats": repeats, **_summary(seconds)})

@@ -7,7 +7,15 @@ from itertools import product
 from typing import Any
 
 from pdrr.core.rules import DEFENDED
-from pdrr.experiments import alike, dissection, likeness, servers_data, transfer, variations
+from pdrr.experiments import (
+    alike,
+    dissection,
+    likeness,
+    retrained,
+    servers_data,
+    transfer,
+    variations,
+)
 from pdrr.experiments.records import Records
 
 Job = tuple[Callable[..., Records], dict[str, Any]]
@@ -19,7 +27,7 @@ ALIKE: tuple[dict[str, Any], ...] = (  # shares of images mixed, pairs of clones
     *({"pairs": pairs} for pairs in (1, 15)),
 )
 OFTEN = ("anatomy", "similarities", "transfer")  # at both rounds, whatever the seed
-STEMS = (*OFTEN, "by_epsilon", "by_count", "alike", "by_auxiliary", "data")
+STEMS = (*OFTEN, "by_epsilon", "by_count", "alike", "by_auxiliary", "refits", "data")
 
 
 def jobs(stem: str, rounds: Sequence[int], first: bool) -> list[Job]:
@@ -58,6 +66,7 @@ def _of_one_round(stem: str) -> list[Job]:
         "by_count": (variations.by_count, [a | b for a, b in product(rules, known)]),
         "alike": (alike.alike_clients, [a | b for a, b in product(ALIKE, known)]),
         "by_auxiliary": (servers_data.by_auxiliary, rules),
+        "refits": (retrained.refits, rules),
     }
     experiment, settings = wanted[stem]
     return [(experiment, options) for options in settings]

@@ -462,7 +462,7 @@ def test_vae_and_dagmm_refuse(kind, built, observed):
     ):
         with pytest.raises(ValueError, match=f"{name} needs"):
             kind(stack, **{"c": 1, "rng": rng, **changes})
-    for changes in ({"epochs": 0}, {"batch": 1}):
+    for changes in ({"epochs": -1}, {"batch": 1}):
         with pytest.raises(ValueError, match="training needs"):
             kind(models, **{"c": 1, "rng": rng, **changes})
     clients = observed.clients.copy()

@@ -215,10 +215,12 @@ def test_times_are_taken_side_by_side(store):
 def test_the_detectors_are_timed_on_more_and_more_coordinates(store):
     found = clock.by_coordinates(profile="smoke", numbers=(10, 100, 10**7), repeats=2, store=store)
     runs = found.runs
-    assert list(zip(runs["scheme"], runs["coordinates"], strict=True)) == [
-        ("DAGMM", 10), ("DAGMM", 100), ("VAE", 10), ("VAE", 100),
+    assert list(zip(runs["scheme"], runs["coordinates"], runs["rule"], strict=True)) == [
+        ("DAGMM", 10, "krum"), ("DAGMM", 100, "krum"), ("VAE", 10, "krum"), ("VAE", 100, "krum"),
+        ("PDRR", 1947, "krum"), ("PDRR", 1947, "trimmed_mean"), ("PDRR", 1947, "median"),
     ]  # fmt: skip
-    medians = found.table.groupby(["scheme", "coordinates"])["seconds"].median()
+    by = ["scheme", "coordinates", "rule"]
+    medians = found.table.groupby(by, sort=False)["seconds"].median()
     assert runs["median_s"].tolist() == pytest.approx(medians.tolist())
     with pytest.raises(ValueError, match="by_coordinates needs repeats >= 1, got 0"):
         clock.by_coordinates(profile="smoke", repeats=0, store=store)

@@ -28,17 +28,10 @@ def test_each_recording_has_a_file_of_its_own_and_can_be_read(folder):
             assert sorted(runs["round"].unique()) == ([1] if stem == "alike" else [1, 2])
 
 
-@pytest.mark.parametrize("stem", [s for s in tries.STEMS if s not in ("transfer", "data")])
+@pytest.mark.parametrize("stem", [s for s in tries.STEMS if s != "data"])
 def test_every_run_can_be_told_from_the_others(folder, stem):
     records = Records.load(folder, stem)
     assert len(list(each_run(records))) == len(records.runs)
-
-
-def test_runs_against_rules_that_have_a_defence_can_be_told_apart_too(folder):
-    records = Records.load(folder, "transfer")
-    runs = records.runs[records.runs["rule"].isin(["krum", "trimmed_mean", "median"])]
-    defended = Records(records.table, runs, records.provenance)
-    assert len(list(each_run(defended))) == len(runs)
 
 
 def test_the_first_seed_is_tried_at_two_rounds_and_the_others_where_it_is_quick():

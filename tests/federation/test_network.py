@@ -1,5 +1,10 @@
 """The LEAF network and local training, against a network written in NumPy and float64."""
 
+import os
+import subprocess
+import sys
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
@@ -7,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from helpers import miniature
 from pdrr.core.keras import keras
 from pdrr.federation.network import PAPER_D, cnn, get_flat, set_flat
+from pdrr.federation.scan import ScanTrainer
 from pdrr.federation.training import LocalTrainer
 
 FILTERS, UNITS, RATE = (2, 3), 8, 0.5
@@ -49,11 +55,18 @@ def numpy_slope(flat, direction, x, y, step=1e-6):
     return (ahead - behind) / (2 * step)
 
 
+KINDS = {"step by step": miniature.trainer, "one compiled loop": cache(ScanTrainer)}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+def make(request):
+    """One of the two trainers: both must be what the definitions here say."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def trainer():
-    return miniature.trainer(
-        filters=FILTERS, units=UNITS, batch=10, epochs=1, learning_rate=RATE, seed=3
-    )
+def trainer(make):
+    return make(filters=FILTERS, units=UNITS, batch=10, epochs=1, learning_rate=RATE, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +90,7 @@ def test_the_network_computes_what_its_definition_says(trainer, images):
     x, _ = images
     flat = trainer.initial + np.float32(0.01) * shuffled().standard_normal(len(trainer.initial))
     set_flat(trainer.network, flat.astype(np.float32))
-    logits = trainer.network.predict(x, verbose=0)
+    logits = trainer.logits(flat.astype(np.float32), x)
     np.testing.assert_allclose(logits, numpy_logits(flat.astype(np.float32), x), atol=2e-6)
 
 
@@ -178,13 +191,58 @@ def test_the_generator_decides_the_order_of_images(trainer, images):
     assert one.tobytes() != other.tobytes()
 
 
-def test_epochs_follow_each_other_with_a_new_order(trainer, images):
+def test_epochs_follow_each_other_with_a_new_order(make, trainer, images):
     options = {"filters": FILTERS, "units": UNITS, "batch": 10, "learning_rate": RATE, "seed": 3}
-    two = miniature.trainer(**options, epochs=2)
+    two = make(**options, epochs=2)
     rng = shuffled()
     after_one = trainer.train(trainer.initial, *images, rng)
     expected = trainer.train(after_one, *images, rng)
     assert two.train(two.initial, *images, shuffled()).tobytes() == expected.tobytes()
+
+
+def test_clients_that_train_together_get_what_each_gets_alone(trainer):
+    data = miniature.dataset()
+    sizes = [13, 3, 10, 1, 7, 13, 2, 5, 13, 11, 4, 9]  # more than one group, none in order
+    clients = [tuple(part[:n] for part in data.train(i)) for i, n in enumerate(sizes)]
+    found = {}
+    for rows, models in trainer.groups(
+        trainer.initial, [(*c, shuffled(i)) for i, c in enumerate(clients)]
+    ):
+        found |= dict(zip(rows.tolist(), np.asarray(models), strict=True))
+    assert sorted(found) == list(range(len(sizes)))
+    for i, client in enumerate(clients):
+        alone = trainer.train(trainer.initial, *client, shuffled(i))
+        step = np.abs(alone - trainer.initial).max()
+        np.testing.assert_allclose(found[i], alone, rtol=0, atol=2e-5 * step)
+
+
+def test_both_trainers_take_the_same_steps(images):
+    options = {"filters": FILTERS, "units": UNITS, "batch": 4, "learning_rate": 0.05, "seed": 3}
+    models = [
+        make(**options, epochs=2).train(make(**options, epochs=2).initial, *images, shuffled())
+        for make in KINDS.values()
+    ]
+    start = KINDS["step by step"](**options, epochs=2).initial
+    step = np.abs(models[0] - start).max()
+    assert step > 0.01
+    np.testing.assert_allclose(models[1], models[0], rtol=0, atol=1e-4 * step)
+
+
+def test_the_federation_takes_the_compiled_trainer_where_keras_runs_on_jax():
+    asked = (
+        "from pdrr.federation.rounds import _trainer; "
+        "print(type(_trainer(filters=(2, 3), units=8, batch=4, epochs=1, learning_rate=.1, seed=1))"
+        ".__name__)"
+    )
+    for backend, expected in (("jax", "ScanTrainer"), ("tensorflow", "LocalTrainer")):
+        done = subprocess.run(
+            [sys.executable, "-c", asked],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == expected
 
 
 def test_start_is_left_alone(trainer, images):
