@@ -16,6 +16,7 @@ from pdrr.claims.chance import expected_rates
 from pdrr.claims.expected import expected
 from pdrr.claims.words import interval, short, span
 from pdrr.core.rules import in_words
+from pdrr.experiments.clock import lines
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS, in_order, known
 
@@ -145,30 +146,33 @@ def order_table(records: Records) -> Styler:
     return shown(rows)
 
 
-def coordinates_table(records: Records, timing: Records) -> Styler:
+def coordinates_table(records: Records) -> Styler:
     """Seconds of VAE and DAGMM by the number of coordinates that they look at, and PDRR's beside.
 
     Parameters
     ----------
     records : Records
         Of `experiments.by_coordinates`, one seed.
-    timing : Records
-        Of `experiments.timing`, for PDRR's seconds.
 
     Returns
     -------
     Styler
-        The last column goes on from the largest number to all d in proportion: nobody measured it.
+        A row per scheme; the last columns are the fitted line (`clock.lines`) and where it is at
+        all d coordinates, which nobody measured but of PDRR.
     """
     d = records.provenance["d"]
+    found = lines(records)
     rows: dict[str, dict[str, str]] = {}
-    for scheme, own in records.runs.groupby("scheme", sort=False):
+    for scheme, own in records.runs[records.runs["scheme"] != OURS].groupby("scheme", sort=False):
         seconds = own.set_index("coordinates")["median_s"]
-        last = seconds.index.max()
+        line = found.loc[str(scheme)]
         rows[str(scheme)] = {f"{n:,}": f"{each:.2f} s" for n, each in seconds.items()}
-        rows[str(scheme)][f"{d:,}, in proportion"] = f"{seconds[last] * d / last:.0f} s"
-    ours = timing.runs[timing.runs["scheme"] == OURS]["median_s"]
-    rows[OURS] = {f"{d:,}, in proportion": f"measured: {span(ours, '{:.1f}')} s"}
+        rows[str(scheme)] |= {
+            "line": f"{line['start_s']:.2f} s + {line['million_s']:.1f} s per million",
+            f"all {d:,}": f"{line['all_s']:.0f} s by the line",
+        }
+    ours = records.runs[records.runs["scheme"] == OURS]["median_s"]
+    rows[OURS] = {f"all {d:,}": f"{span(ours, '{:.1f}')} s measured"}
     frame = pd.DataFrame(rows).T.fillna("")
     return styled(frame, "schemes")
 

@@ -13,7 +13,9 @@ import pandas as pd
 
 from pdrr.claims.expected import expected
 from pdrr.claims.measures import measure
+from pdrr.experiments.clock import lines
 from pdrr.experiments.records import KEYS, Records, each_run
+from pdrr.experiments.schemes import OURS
 
 
 def _each(records: Records, value: Callable[[pd.DataFrame, pd.Series], Any]) -> pd.Series:
@@ -222,14 +224,10 @@ def seconds_spent(records: Records, *, of: Sequence[str]) -> pd.Series:
 
 
 @measure
-def in_proportion_over_pdrr(records: Records) -> pd.Series:
-    """Seconds of VAE and DAGMM carried on to all d coordinates, over PDRR's largest seconds."""
-    grown = records.runs[records.runs["coordinates"].notna()]
-    timed = records.runs[records.runs["coordinates"].isna() & (records.runs["scheme"] == "PDRR")]
-    last = grown.sort_values("coordinates").groupby("scheme").last()
-    seconds = last["median_s"] * records.provenance["d"] / last["coordinates"]
-    ratio: pd.Series = seconds / timed["median_s"].max()
-    return ratio
+def line_over_pdrr(records: Records) -> pd.Series:
+    """Seconds of VAE and DAGMM by their lines at all d, over PDRR's largest in the same run."""
+    ours = records.runs[records.runs["scheme"] == OURS]["median_s"]
+    return lines(records)["all_s"] / ours.max()
 
 
 def _seconds(records: Records, implementation: str) -> Any:

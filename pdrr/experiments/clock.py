@@ -157,6 +157,31 @@ def by_coordinates(
     return here.records(pd.DataFrame(rows), runs)
 
 
+def lines(records: Records) -> pd.DataFrame:
+    """Seconds of VAE and DAGMM as a line over the coordinates they look at, carried on to all d.
+
+    Least squares of the medians' relative errors: the largest number does not decide alone.
+
+    Parameters
+    ----------
+    records : Records
+        Of `by_coordinates`, one seed, two numbers or more.
+
+    Returns
+    -------
+    DataFrame
+        A row per scheme: `start_s`, seconds at no coordinate; `million_s`, seconds per million; and
+        `all_s`, seconds at all d by the line, which nobody measured.
+    """
+    rows = {}
+    for scheme, own in records.runs[records.runs["scheme"] != OURS].groupby("scheme"):
+        n, seconds = own["coordinates"].to_numpy(float), own["median_s"].to_numpy()
+        slope, start = np.polyfit(n, seconds, 1, w=1 / seconds)
+        d = records.provenance["d"]
+        rows[scheme] = {"start_s": start, "million_s": slope * 1e6, "all_s": start + slope * d}
+    return pd.DataFrame(rows).T
+
+
 def _check(who: str, repeats: int) -> None:
     if repeats < 1:
         raise ValueError(f"{who} needs repeats >= 1, got {repeats}")

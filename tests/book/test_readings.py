@@ -289,13 +289,14 @@ def test_what_pdrr_costs_when_nobody_attacks():
     assert table.loc["trimmed mean, round 20", "flagged"] == "0 of 3"
 
 
-def test_seconds_go_on_in_proportion_to_all_coordinates():
-    rows = [("DAGMM", 10, 0.1), ("DAGMM", 100, 0.5), ("VAE", 10, 0.2), ("VAE", 100, 2.0)]
+def test_seconds_go_on_along_a_line_to_all_coordinates():
+    rows = [("DAGMM", 10, 0.6), ("DAGMM", 100, 1.5), ("VAE", 10, 0.2), ("VAE", 100, 2.0)]
+    rows += [("PDRR", 1000, 1.7), ("PDRR", 1000, 4.3)]
     runs = pd.DataFrame(rows, columns=["scheme", "coordinates", "median_s"])
-    timing = pd.DataFrame({"scheme": ["PDRR", "PDRR", "VAE"], "median_s": [1.7, 4.3, 9.0]})
-    made = Records(pd.DataFrame(), runs, {"d": 1000})
-    table = readings.coordinates_table(made, Records(pd.DataFrame(), timing, {})).data
-    assert table.columns.tolist() == ["10", "100", "1,000, in proportion"]
-    assert table.loc["DAGMM"].tolist() == ["0.10 s", "0.50 s", "5 s"]
-    assert table.loc["VAE"].tolist() == ["0.20 s", "2.00 s", "20 s"]
-    assert table.loc["PDRR"].tolist() == ["", "", "measured: 1.7 to 4.3 s"]
+    table = readings.coordinates_table(Records(pd.DataFrame(), runs, {"d": 1000})).data
+    assert table.columns.tolist() == ["10", "100", "line", "all 1,000"]
+    # 0.5 + 0.01 n, and 0.02 n
+    line = "0.50 s + 10000.0 s per million"
+    assert table.loc["DAGMM"].tolist() == ["0.60 s", "1.50 s", line, "10 s by the line"]
+    assert table.loc["VAE", "all 1,000"] == "20 s by the line"
+    assert table.loc["PDRR"].tolist() == ["", "", "", "1.7 to 4.3 s measured"]
