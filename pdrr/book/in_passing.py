@@ -16,6 +16,7 @@ from pandas.io.formats.style import Styler
 from pdrr.book import captions
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, LINE, MALICIOUS, NONE, STYLE
+from pdrr.book.tables import styled
 from pdrr.claims.words import interval, short, span
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED, RULES, in_words
@@ -53,8 +54,8 @@ def show(stem: str, *draw: Callable[[Records], Any]) -> None:
 
 def _rounds(records: Records) -> str:
     """The rounds, which a caption names only where they are later ones."""
-    numbers = records.runs["round"].unique() if "round" in records.runs else []
-    return ", round 1" if list(numbers) == [1] else ""
+    first = "round" in records.runs and (records.runs["round"] == 1).all()
+    return ", round 1" if first else ""
 
 
 # an attacked round from inside
@@ -141,7 +142,7 @@ def by_epsilon(records: Records) -> Figure:
                 ax.set(xscale="log", ylim=(-0.4, 1.12))
                 ax.set_title(f"{words}, {known} knowledge")
                 ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-            line[0].set_ylabel("ρ with the model that Krum selects")
+            line[0].set_ylabel("correlation ρ")
         for ax in panels[-1]:
             ax.set_xlabel("ε")
         handles = [
@@ -215,8 +216,7 @@ def transfer_table(records: Records) -> Styler:
             for rule in RULES
             if not (seen := own[own["rule"] == rule]).empty
         }
-    frame = pd.DataFrame(rows).T.fillna("–")
-    return shown(frame.to_dict("index"))
+    return styled(pd.DataFrame(rows).T.fillna("–"), "schemes")
 
 
 def _harm(runs: pd.DataFrame) -> str:
@@ -241,8 +241,7 @@ def count_table(records: Records) -> Styler:
                 cell = f"{won} of {len(seen)}<br>{cell}"
             rows.setdefault(name, {})[f"c = {c}"] = cell
     columns = [f"c = {c}" for c in sorted(records.runs["c"].unique())]
-    frame = pd.DataFrame(rows).T.reindex(columns=columns).fillna("–")
-    return shown(frame.to_dict("index"))
+    return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), "schemes")
 
 
 def alike_table(records: Records) -> Styler:
@@ -251,7 +250,7 @@ def alike_table(records: Records) -> Styler:
     for row in records.runs.to_dict("records"):
         mixed = f"{row['share']:.0%} of the images mixed"
         data = f"{row['pairs']} pairs of clones" if row["pairs"] else mixed
-        several = f", seed {row['seed']}" if records.runs["seed"].nunique() > 1 else ""
+        several = f", seed {row['seed']}" if len(records.runs["seed"].unique()) > 1 else ""
         rows[f"{data}, {row['knowledge']}{several}"] = {
             "Krum selects": row["selected"],
             "ρ of benign pairs, mean": f"{row['alike_benign']:.2f}",
@@ -264,19 +263,18 @@ def alike_table(records: Records) -> Styler:
 
 
 def auxiliary_table(records: Records) -> Styler:
-    """FAR = MAR-like rates of ERR and LFR by the auxiliary set; marked where lots decide."""
+    """MAR of ERR and LFR by the auxiliary set; over several sets the smallest and the largest."""
     rows: dict[str, dict[str, str]] = {}
-    for (choice, portion), own in records.runs.groupby(["choice", "portion"], sort=False):
+    for (choice, _), own in records.runs.groupby(["choice", "portion"], sort=False):
         images = _span(own["images"], "{:,.0f}")
         named = f"{choice}, {images} images" if choice != "drawn" else f"{images} images drawn"
         for (rule, scheme), seen in own.groupby(["rule", "scheme"], sort=False):
             lots = " by lot" if seen["by_lot"].all() else ""
             cell = f"{_rate(seen['mar'])}{lots}"
             rows.setdefault(named, {})[f"{scheme}, {in_words(str(rule))}"] = cell
-        del portion
     order = [f"{s}, {in_words(rule)}" for rule in DEFENDED for s in ("ERR", "LFR")]
     frame = pd.DataFrame(rows).T
-    return shown(frame[[name for name in order if name in frame]].fillna("–").to_dict("index"))
+    return styled(frame[[name for name in order if name in frame]].fillna("–"), "schemes")
 
 
 PAPERS: Mapping[str, str] = {

@@ -256,6 +256,22 @@ def differences(records: Records) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def harm_in_words(records: Records) -> str:
+    """Which knowledge costs more accuracy, and what is left with the defence, in a sentence."""
+    found = differences(records)
+    attacked, defended = (found[found["who"] == who] for who in ("attacked", "defended"))
+    more = []
+    for (rule, beta), own in _by_rule(attacked):
+        cost = own.set_index("knowledge")["mean"]
+        if set(KNOWN) <= set(cost.index) and cost["partial"] < cost["full"]:
+            more.append(in_words(rule, beta))
+    return (
+        f"On average an attack costs {span(-attacked['mean'], '{:.3f}')} of accuracy in its round."
+        f" Partial knowledge costs more than full under {', '.join(more) or 'no rule'}. With {OURS}"
+        f" the mean difference is {span(defended['mean'], '{:+.3f}')}."
+    )
+
+
 def harm(records: Records) -> Figure:
     """What attack and defence do to a round's accuracy, beside the same round un-attacked."""
     found = differences(records)
