@@ -129,17 +129,18 @@ def by_epsilon(records: Records) -> Figure:
         Of `experiments.by_epsilon`. Of several rounds or seeds each is a line.
     """
     runs = records.runs
+    ends = runs["epsilon"].min() / 2, runs["epsilon"].max() * 2
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 5.2), layout="constrained")
         panels = figure.subplots(2, 2, sharex=True, sharey=True)
         for line, (noise, words) in zip(panels, NOISES.items(), strict=True):
             for ax, known in zip(line, KNOWN, strict=True):
                 own = runs[(runs["noise"] == noise) & (runs["knowledge"] == known)]
+                ax.set(xscale="log", xlim=ends, ylim=(-0.4, 1.12))
                 for _, each in own.groupby(["seed", "round"]):
                     _correlations(ax, each.sort_values("epsilon"))
                 ax.axhline(own["q"].iloc[0], **LINE, zorder=2)
                 ax.axvline(1e-7, color="#999999", lw=1, ls=":", zorder=1)
-                ax.set(xscale="log", ylim=(-0.4, 1.12))
                 ax.set_title(f"{words}, {known} knowledge")
                 ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
             line[0].set_ylabel("correlation ρ")
