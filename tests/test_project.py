@@ -190,7 +190,8 @@ def test_only_figures_draw(module):
     drawn = module.parent.name in ("book", "classroom")
     assert not drawing or drawn
     if drawing:
-        assert module.stem in ("style", "figures", "sketches", "performance", "thresholds")
+        pages = ("performance", "thresholds", "over_rounds", "learning_rates", "in_passing")
+        assert module.stem in ("style", "figures", "sketches", *pages)
     else:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))
 

@@ -197,7 +197,9 @@ def test_the_sections_hold_every_figure_and_table_once():
     found = contents.sections(ROOT / contents.TOC)
     assert list(found) == ["sec2", "sec3", "sec4", "sec5"]
     assert found["sec4"] == ["fig04", "fig05", "fig06", "fig07"]
-    assert sorted(stem for pages in found.values() for stem in pages) == stems(FIGURES + TABLES)
+    ours = ["every_round", "thresholds"]  # no figure of the paper's, but about its evaluation
+    every = [stem for pages in found.values() for stem in pages]
+    assert sorted(every) == sorted([*stems(FIGURES + TABLES), *ours])
 
 
 def test_make_offers_the_sections_that_the_book_has():
@@ -325,7 +327,7 @@ def test_unknown_names_and_wrong_types_are_refused(name, text, message):
 
 
 def test_an_unknown_notebook_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no notebook 'fig99' in .*, which has: fig01, fig02"):
+    with pytest.raises(ValueError, match=r"no notebook 'fig99' in .*, which has: .*fig01, fig02"):
         notebooks.find(FOLDER, "fig99")
 
 

@@ -141,6 +141,18 @@ def as_printed(records):
     return replace(records, runs=records.runs.assign(mar=[paper.get(key, 0.0) for key in keys]))
 
 
+def more_errors(records):
+    """A round more with an error in each run of every round, and one more without any q."""
+    found = {name: records.runs[name] + 1 for name in ("wrong", "no_q") if name in records.runs}
+    return replace(records, runs=records.runs.assign(**found))
+
+
+def no_errors(records):
+    """No round with an error there."""
+    found = {name: 0 for name in ("wrong", "no_q") if name in records.runs}
+    return replace(records, runs=records.runs.assign(**found))
+
+
 OTHER_WORLDS = {
     "swapped": swapped,
     "backwards": everywhere(lambda column: column.iloc[::-1].to_numpy()),
@@ -153,6 +165,8 @@ OTHER_WORLDS = {
     "other rounds": other_rounds,
     "as printed": as_printed,
     "elsewhere": elsewhere,
+    "more errors": more_errors,
+    "no errors": no_errors,
 }
 
 

@@ -1,0 +1,128 @@
+"""What the learning rate, which the paper does not state, does to the attacks and to PDRR."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from pandas.io.formats.style import Styler
+
+from pdrr.book.over_rounds import ALARM, MISS
+from pdrr.book.readings import shown
+from pdrr.book.style import STYLE
+from pdrr.claims.words import short, span
+from pdrr.core.rules import DEFENDED, in_words
+from pdrr.experiments.chains import ORACLE
+from pdrr.experiments.records import Records
+from pdrr.experiments.scene import NOBODY
+
+COLUMNS = {"partial": "partial knowledge", "full": "full knowledge", NOBODY: "nobody attacks"}
+
+
+def errors(records: Records) -> pd.DataFrame:
+    """Counts over the recorded rounds of the oracle-defended chain.
+
+    A row for each rule, knowledge ("none" where nobody attacks) and learning rate: rounds, in how
+    many the attack found a model (`succeeded`) and Krum selected a malicious one (`malicious_won`),
+    models and errors, and the accuracy of the un-attacked aggregate at the last round.
+    """
+    table = records.table[records.table["chain"] == ORACLE].sort_values("round", kind="stable")
+    table = table.assign(one=1, won=table["selected"] == "malicious")
+    keys = ["rule", "knowledge", "learning_rate"]
+    sums = {"rounds": "one", "succeeded": "succeeded", "malicious_won": "won"}
+    sums |= {name: name for name in ("benign", "false_alarms", "malicious", "missed")}
+    named = {name: (column, "sum") for name, column in sums.items()}
+    last = {"last_round": ("round", "max"), "accuracy": ("accuracy_unattacked", "last")}
+    return table.groupby(keys, sort=True).agg(**named, **last).reset_index()
+
+
+def rates_table(records: Records) -> Styler:
+    """The same as a table: did the attack succeed, and did PDRR?"""
+    found = errors(records)
+    rows = {}
+    for rule in DEFENDED:
+        for known, words in COLUMNS.items():
+            own = found[(found["rule"] == rule) & (found["knowledge"] == known)]
+            for row in own.to_dict("records"):
+                attacked = known != NOBODY
+                krum = attacked and rule == "krum"
+                rows[f"{in_words(rule)}, {words}, {row['learning_rate']:g}"] = {
+                    "rounds": str(row["rounds"]),
+                    "attack finds a model": f"{row['succeeded']}" if attacked else "–",
+                    "Krum selects a malicious one": f"{row['malicious_won']}" if krum else "–",
+                    "FAR": short(row["false_alarms"] / row["benign"]),
+                    "MAR": short(row["missed"] / row["malicious"]) if attacked else "–",
+                    "accuracy": f"{row['accuracy']:.2f}",
+                }
+    return shown(rows)
+
+
+def by_rate(records: Records) -> Figure:
+    """FAR and MAR of PDRR against the learning rate: a row for each rule, a column for each attack.
+
+    Below each rate in how many rounds the attack succeeded: it found a model, and Krum took it.
+    """
+    found = errors(records)
+    rules = [rule for rule in DEFENDED if (found["rule"] == rule).any()]
+    rates = sorted(found["learning_rate"].unique())
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.9 * len(rules) + 1.0), layout="constrained")
+        columns = len(COLUMNS)
+        panels = figure.subplots(len(rules), columns, sharex=True, sharey=True, squeeze=False)
+        for rule, line in zip(rules, panels, strict=True):
+            for ax, (known, words) in zip(line, COLUMNS.items(), strict=True):
+                own = found[(found["rule"] == rule) & (found["knowledge"] == known)]
+                _panel(ax, own, [rates.index(rate) for rate in own["learning_rate"]])
+                ax.set_title(f"{in_words(rule)}, {words}")
+            line[0].set_ylabel("share of models")
+        for ax in panels[-1]:
+            ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+            ax.set_xlabel("learning rate")
+        handles = [
+            Line2D([], [], **{**ALARM, "ls": "-"}, label="FAR"),
+            Line2D([], [], **{**MISS, "ls": "-"}, label="MAR"),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _panel(ax: Axes, own: pd.DataFrame, x: list[int]) -> None:
+    ax.plot(x, own["false_alarms"] / own["benign"], **{**ALARM, "ls": "-", "ms": 7})
+    if own["malicious"].any():
+        ax.plot(x, own["missed"] / own["malicious"], **{**MISS, "ls": "-", "ms": 7})
+        krum = (own["rule"] == "krum").all()
+        won = own["malicious_won" if krum else "succeeded"]
+        for at, number, rounds in zip(x, won, own["rounds"], strict=True):
+            ax.annotate(f"{number}/{rounds}", (at, -0.2), ha="center", va="center", fontsize=8)
+    ax.set(ylim=(-0.3, 1.08), yticks=np.linspace(0, 1, 3))
+    ax.margins(x=0.12)
+    ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
+
+
+def findings(records: Records) -> str:
+    """What the rates do, in sentences, as Markdown: one for each rule."""
+    found = errors(records)
+    lines = []
+    for rule in DEFENDED:
+        own = found[(found["rule"] == rule) & (found["knowledge"] != NOBODY)]
+        quiet = found[(found["rule"] == rule) & (found["knowledge"] == NOBODY)]
+        if own.empty:
+            continue
+        wrong = own["false_alarms"] + own["missed"] > 0
+        never = own[wrong].groupby("learning_rate").size().index
+        right = [rate for rate in own["learning_rate"].unique() if rate not in never]
+        named = ", ".join(f"{rate:g}" for rate in right) or "none of the rates"
+        flagged = quiet["false_alarms"] / quiet["benign"]
+        lines.append(
+            f"- **{in_words(rule)}**: no error, attacked with either knowledge, at {named}."
+            f" Nobody attacking, it flags {span(flagged, '{:.0%}')} of the models:"
+            f" {_each(quiet['learning_rate'], flagged)}."
+        )
+    return "\n".join(lines)
+
+
+def _each(rates: pd.Series, shares: pd.Series) -> str:
+    return ", ".join(f"{share:.0%} at {rate:g}" for rate, share in zip(rates, shares, strict=True))
