@@ -227,7 +227,8 @@ def seconds_spent(records: Records, *, of: Sequence[str]) -> pd.Series:
 def line_over_pdrr(records: Records) -> pd.Series:
     """Seconds of VAE and DAGMM by their lines at all d, over PDRR's largest in the same run."""
     ours = records.runs[records.runs["scheme"] == OURS]["median_s"]
-    return lines(records)["all_s"] / ours.max()
+    over: pd.Series = lines(records)["all_s"] / ours.max()
+    return over
 
 
 def _seconds(records: Records, implementation: str) -> Any:
