@@ -23,14 +23,17 @@ def load(folder: Path, stem: str) -> Records:
     return Records.load(folder, stem)
 
 
-def part_of(whole: Records, stem: str, where: Mapping[str, Any]) -> tuple[Records, str]:
+def part_of(
+    whole: Records, stem: str, where: Mapping[str, Any], some_rounds: bool
+) -> tuple[Records, str]:
     """The part of the records that has the values, and which rounds are missing.
 
-    Of a list all values must be there; of a list of rounds one, with all that is asked for of it.
+    Of a list all values must be there. With `some_rounds` one of a list of rounds will do; all that
+    is asked for of it must be there, such as each scheme of a list.
     """
     table, runs = whole.table, whole.runs
     values = {name: x if isinstance(x, list) else [x] for name, x in where.items()}
-    rounds = values.pop("round", None)
+    rounds = values.pop("round", None) if some_rounds else None
     for name, asked in values.items():
         if name not in runs:
             raise ValueError(f"the records {stem}.* have no column {name!r}")

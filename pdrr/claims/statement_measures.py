@@ -102,6 +102,12 @@ def accuracy_moved(records: Records, *, to: str) -> pd.Series:
     return _each(records, lambda _, run: abs(run[to] - run["accuracy"]))
 
 
+@measure
+def accuracy_gain(records: Records, *, of: str, over: str) -> pd.Series:
+    """Accuracy of one global model minus that of another: names of columns of the runs."""
+    return _each(records, lambda _, run: run[of] - run[over])
+
+
 # several runs
 
 

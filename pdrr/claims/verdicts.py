@@ -92,7 +92,7 @@ def _row(claim: Claim, loaded: Callable[[str, str], Records]) -> dict[str, Any]:
 def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
     if claim.measure is None:
         raise NotMeasuredError(claim.why)
-    cells, met, records, gaps = _measured(claim, loaded)
+    cells, met, records, gaps = _measured(claim, loaded, some_rounds=True)
     numbers: Any = {str(label): value for label, value in cells.items()}
     if cells.index.nlevels > 1:  # of several seeds
         numbers = {str(label): list(own) for label, own in cells.groupby(level=0, sort=False)}
@@ -192,20 +192,18 @@ def cells_of(
     NotMeasuredError
         If a part of the records is not there; ValueError if they are damaged.
     """
-    cells, met, records, gaps = _measured(check, loaded)
-    if gaps:
-        raise NotMeasuredError("; ".join(gaps))
+    cells, met, records, _ = _measured(check, loaded, some_rounds=False)
     return cells, met, records
 
 
 def _measured(
-    check: Check, loaded: Callable[[str], Records]
+    check: Check, loaded: Callable[[str], Records], some_rounds: bool
 ) -> tuple[pd.Series, list[bool], Records, list[str]]:
-    """The same on the rounds that are recorded; last, a line on those that are not."""
+    """The same; with `some_rounds` on those that are there, the last says which are not."""
     parts, gaps = [], []
     for stem, own in check.records.items():
         where = own | {name: x for name, x in check.where.items() if name not in own}
-        part, gap = part_of(loaded(stem), stem, where)
+        part, gap = part_of(loaded(stem), stem, where, some_rounds)
         parts.append(part)
         gaps += [gap] if gap else []
     records = Records.concat(parts) if len(parts) > 1 else parts[0] if parts else NOTHING
