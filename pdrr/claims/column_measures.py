@@ -21,14 +21,16 @@ from pdrr.experiments.records import KEYS, Records
 
 
 def _names(runs: pd.DataFrame, *without: str) -> list[str]:
-    """The keys that tell the runs apart, but for some, and for what follows from the rule."""
+    """The keys that tell the runs apart, but for some, and what follows from rule or attack."""
     keys = [name for name in KEYS if name in runs and name not in without]
     telling = [name for name in keys if len(runs[name].unique()) > 1]
-    if "rule" in telling:
-        each = runs.groupby("rule")
-        follows = [name for name in ("attack", "beta", "noise") if name in telling]
-        told = [name for name in follows if each[name].nunique(dropna=False).max() == 1]
-        telling = [name for name in telling if name not in told]
+    for first, name in [
+        *(("rule", own) for own in ("attack", "beta", "noise")),
+        ("attack", "noise"),
+    ]:
+        if first in telling and name in telling:
+            several = runs.groupby(first)[name].nunique(dropna=False).max() > 1
+            telling = telling if several else [own for own in telling if own != name]
     return telling or [name for name in ("rule", "seed") if name in runs][:1]
 
 
