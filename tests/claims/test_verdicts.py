@@ -1025,7 +1025,7 @@ def test_check_prints_a_verdict_for_every_claim_in_the_width_of_the_terminal(
     summary = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
     counted = sum(claim.counted for claim in CLAIMS.values())
     assert f"{counted} claims: {summary} Indented and" in " ".join(out.split())
-    assert re.search(r"^Krum, benign models: +< 0\.1 .* 2 +\.16–1 +reproduced$", out, re.M)
+    assert re.search(r"^Krum, benign +< 0\.1 .* 2 +\.16–1 +reproduced$", out, re.M)
     assert re.search(r"^  PDRR on Krum: no +FAR 0, .* 4 +\.40–1 +reproduced$", out, re.M)  # a part
     assert "paper/table3: regenerated" in out
 
