@@ -16,7 +16,7 @@ from pdrr.core.files import RECORDED
 
 SHOWN = 6  # claims that stand open; the rest is folded
 LABELS = {"paper": "paper says", "ours": "we find"}
-ELSEWHERE = ("claim", "verdict", "figure", "section", "tolerance", "id", "part_of")
+ELSEWHERE = ("claim", "verdict", "figure", "section", "tolerance", "id", "part_of", "counted")
 
 
 def box(stem: str, folder: Path = RECORDED / "paper") -> HTML:

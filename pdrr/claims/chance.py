@@ -140,6 +140,11 @@ def probability(
 # counts
 
 
+def sign_test(more: int, fewer: int) -> float:
+    """How likely a fair coin falls on one side at least `more` of `more + fewer` times, exact."""
+    return float(stats.binom.sf(more - 1, more + fewer, 0.5))
+
+
 def exact_interval(met: int, number: int) -> tuple[float, float]:
     """The two-sided 95 % interval of a share, of Clopper and Pearson.
 

@@ -13,9 +13,11 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from pdrr.claims import cost_measures  # noqa: F401, the claims call its measures
+from pdrr.claims import column_measures, cost_measures  # noqa: F401, the claims call their measures
 from pdrr.claims.measures import MEASURES
 
+PAPER = "paper"  # the profile of the claims that name none
+ARITHMETIC = ("increases", "quotients")  # measures of the paper's own numbers, of no records
 STRICT = ConfigDict(extra="forbid", strict=True)
 Text = Annotated[str, Field(min_length=1)]
 Row = dict[str, float | list[float]]
@@ -91,6 +93,8 @@ class Check:
     condition : Condition
     expected : mapping
         The paper's values of the cells, in their order.
+    profile : str
+        Whose records.
     """
 
     records: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -99,6 +103,7 @@ class Check:
     arguments: dict[str, Any] = Field(default_factory=dict)
     condition: Condition = Field(default_factory=Condition)
     expected: Row = Field(default_factory=dict)
+    profile: str = PAPER
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -115,7 +120,7 @@ class Claim(Check):
         Why this condition; of a claim that is not measured, why not.
     ours : str
         What to print of the cells: {span}, {met}, {all}, {cells}, {row}, {labels};
-        {device}.
+        {device}. The profile is added if it is not the paper's.
     part_of : str
         Id of a claim that says as much or more: shown, and not counted again.
     by_construction : bool
@@ -139,7 +144,13 @@ class Claim(Check):
     @property
     def counted(self) -> bool:
         """Whether its verdict counts."""
-        return not (self.part_of or self.by_construction)
+        return not self.whole
+
+    @property
+    def whole(self) -> str:
+        """Why it does not count: the id of what it is part of, or a word; empty if it does."""
+        arithmetic = "arithmetic" if self.measure in ARITHMETIC else ""
+        return self.part_of or ("by construction" if self.by_construction else arithmetic)
 
     @property
     def tolerance(self) -> str:
@@ -218,5 +229,6 @@ def can_be_judged(check: Check, where: str) -> None:
         inspect.signature(MEASURES[check.measure]).bind(None, **check.arguments)
     except TypeError as error:
         raise ValueError(f"{where}: {check.measure}: {error}") from error
-    if not check.records or check.condition == Condition():
+    records = check.records or check.measure in ARITHMETIC
+    if not records or check.condition == Condition():
         raise ValueError(f"{where}: needs records and a condition")

@@ -127,12 +127,6 @@ def flagged_beyond_c(records: Records) -> pd.Series:
 
 
 @measure
-def accuracy_gain(records: Records, *, of: str, over: str) -> pd.Series:
-    """Accuracy of one global model minus that of another: names of columns of the runs."""
-    return _per_run(records, lambda _, run: run[of] - run[over])
-
-
-@measure
 def parameters(records: Records) -> pd.Series:
     """Number of parameters d of the network."""
     return pd.Series({"d": records.provenance["d"]})

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pdrr.claims import (
+    parts,
     round_measures,  # noqa: F401, the checks call their measures
     statement_measures,  # noqa: F401
     verdicts,
@@ -99,7 +100,7 @@ def parse(text: str) -> dict[str, Statement]:
 
 def loader(root: Path) -> Load:
     """Reads each recording of ``root/<profile>`` once."""
-    return cache(lambda profile, stem: verdicts.load(root / profile, stem))
+    return cache(lambda profile, stem: parts.load(root / profile, stem))
 
 
 def measured(check: Held, load: Load) -> tuple[pd.Series, pd.Series]:
@@ -114,7 +115,7 @@ def against(statement: Statement, load: Load) -> list[str]:
     for check in statement.checks:
         try:
             cells, met = measured(check, load)
-        except verdicts.NotMeasuredError as reason:
+        except parts.NotMeasuredError as reason:
             found.append(f"{check.measure}: {reason}")
             continue
         if not met.all():

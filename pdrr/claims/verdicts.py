@@ -3,8 +3,9 @@
 A claim has cells: the runs, rounds, rules or schemes it speaks of. Reproduced: all cells meet its
 condition. Partly: some do, and it says which. Not distinguishable from chance: they do, and so
 would a detector that flags c models without looking, with a probability above 5 %. Not comparable:
-our numbers are of something else than the paper's. Parts of other claims, and what is true by
-construction, are shown and not counted.
+our numbers are of something else than the paper's. Parts of other claims, what is true by
+construction, and arithmetic on the paper's own numbers are shown and not counted. Where rounds are
+still to be recorded, a claim is judged on those that are there, and says so.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 import pandas as pd
 
 from pdrr.claims import chance, words
-from pdrr.claims.expected import Check, Claim, Row, expected
+from pdrr.claims.column_measures import discordant, more_wrong_rounds
+from pdrr.claims.expected import PAPER, Check, Claim, Row, expected
 from pdrr.claims.measures import MEASURES
+from pdrr.claims.parts import NotMeasuredError, load, part_of
 from pdrr.experiments.records import KEYS, Records
 
 VERDICTS = (
@@ -29,10 +32,7 @@ VERDICTS = (
     "not measured",
 )
 GIVEN = "by construction"  # a verdict that does not count
-
-
-class NotMeasuredError(Exception):
-    """The records do not hold what a claim speaks of."""
+NOTHING = Records(pd.DataFrame(), pd.DataFrame(), {"device": ""})  # what arithmetic is judged on
 
 
 # judging
@@ -41,9 +41,10 @@ class NotMeasuredError(Exception):
 def table(folder: Path) -> pd.DataFrame:
     """All claims judged on the records in `folder`, a row each.
 
-    Columns: verdict, claim, paper, ours, runs (how many it rests on), interval (exact, 95 %, of the
-    share of runs that meet it, if it is a claim about runs), figure (stem of the page), tolerance,
-    section, part (of another claim), counted.
+    Columns: id, verdict, claim, paper, ours, runs (how many it rests on), interval (exact, 95 %, of
+    the share of runs that meet it, if it is a claim about runs), figure (stem of the page),
+    tolerance, section, part_of (the claim that it is part of, or why else it does not count),
+    counted. Claims of other profiles are judged on the folders beside `folder`.
     """
     if not folder.is_dir():
         raise ValueError(f"no records: {folder} is not a folder")
@@ -56,27 +57,34 @@ def judge(claim: Claim, folder: Path) -> dict[str, Any]:
     return _row(claim, _to_be_expected(folder))
 
 
-def _to_be_expected(folder: Path) -> Callable[[str], Records]:
-    """Reads each recording once; rates that lots decide are their expectation."""
-    return cache(lambda stem: chance.expected_rates(load(folder, stem)))
+def _to_be_expected(folder: Path) -> Callable[[str, str], Records]:
+    """Reads each recording of each profile once; rates that lots decide are their expectation."""
+    homes = {PAPER: folder}
+    return cache(
+        lambda profile, stem: chance.expected_rates(
+            load(homes.get(profile, folder.parent / profile), stem)
+        )
+    )
 
 
-def _row(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, Any]:
+def _row(claim: Claim, loaded: Callable[[str, str], Records]) -> dict[str, Any]:
     try:
-        found = _judged(claim, loaded)
+        found = _judged(claim, lambda stem: loaded(claim.profile, stem))
     except NotMeasuredError as reason:
         found = {"verdict": "not measured", "ours": str(reason), "runs": "", "interval": ""}
+    aside = "" if claim.profile == PAPER else f" ({claim.profile} profile)"
     return {
+        "id": claim.id,
         "verdict": found["verdict"],
         "claim": claim.text,
         "paper": claim.paper or words.row(_flat(claim.expected)),
-        "ours": found["ours"],
+        "ours": found["ours"] + aside,
         "runs": found["runs"],
         "interval": found["interval"],
         "figure": claim.page,
         "tolerance": claim.tolerance if claim.measure else "",
         "section": claim.section,
-        "part": bool(claim.part_of),
+        "part_of": claim.whole,
         "counted": claim.counted,
     }
 
@@ -84,7 +92,7 @@ def _row(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, Any]:
 def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
     if claim.measure is None:
         raise NotMeasuredError(claim.why)
-    cells, met, records = cells_of(claim, loaded)
+    cells, met, records, gaps = _measured(claim, loaded, some_rounds=True)
     numbers: Any = {str(label): value for label, value in cells.items()}
     if cells.index.nlevels > 1:  # of several seeds
         numbers = {str(label): list(own) for label, own in cells.groupby(level=0, sort=False)}
@@ -110,6 +118,7 @@ def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
     if not claim.comparable:
         verdict = "not comparable"
         said.append(claim.reason)
+    said += gaps
     if claim.by_construction and verdict == "reproduced":
         verdict = GIVEN
     about_runs = cells.name == "run" and not claim.by_construction
@@ -117,7 +126,7 @@ def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
     return {
         "verdict": verdict,
         "ours": "; ".join(said),
-        "runs": str(_number_of_runs(records.runs)),
+        "runs": str(_number_of_runs(records.runs)) if claim.records else "",
         "interval": "–".join(map(words.short, interval)),
     }
 
@@ -128,7 +137,7 @@ def _which(cells: pd.Series, met: Sequence[bool]) -> str:
     few, word = (kept, "only") if kept.sum() < len(kept) / 2 else (~kept, "not")
     names: list[str] = []
     if cells.index.nlevels == 1:
-        labels = words.apart([str(label) for label in cells.index])
+        labels = words.apart([str(label).split(": ")[0] for label in cells.index])
         names = [label for label, named in zip(labels, few, strict=True) if named]
     else:  # of several seeds
         for label, own in pd.Series(few, cells.index).groupby(level=0, sort=False):
@@ -141,15 +150,22 @@ def _which(cells: pd.Series, met: Sequence[bool]) -> str:
 def _by_chance(
     claim: Claim, cells: pd.Series, met: Sequence[bool], records: Records
 ) -> float | None:
-    """How likely a detector that looks at nothing does as well; None if no such one could."""
+    """How likely a detector that looks at nothing does as well; None if no such one could.
+
+    Of rounds with an error under one setting only: how likely a fair coin gives as many.
+    """
+    if claim.measure == more_wrong_rounds.__name__:
+        return chance.sign_test(*discordant(records, **claim.arguments)[:2])
     condition = claim.condition
     bound = condition.within if condition.within is not None else condition.at_most
-    papers = _papers(claim, cells)
+    papers = _papers(claim, cells, records.runs)
     return chance.probability(str(claim.measure), cells, met, papers, bound, records)
 
 
 def _number_of_runs(runs: pd.DataFrame) -> int:
     """Attacked rounds, however many schemes looked at them; what was only timed, once an attack."""
+    if "rounds" in runs:  # of every round, a row for many
+        return int(runs["rounds"].sum())
     timed = runs["median_s"].notna() if "median_s" in runs else pd.Series(False, runs.index)
     counted = runs if timed.all() else runs[~timed]
     whose = ("scheme", "reading", "coordinates")
@@ -157,17 +173,12 @@ def _number_of_runs(runs: pd.DataFrame) -> int:
     return len(counted.drop_duplicates(keys))
 
 
-def load(folder: Path, stem: str) -> Records:
-    """Records that may not be there yet: NotMeasuredError if so."""
-    if not any((folder / f"{stem}.{suffix}").exists() for suffix in ("csv", "json")):
-        raise NotMeasuredError(f"no records of {stem} yet")
-    return Records.load(folder, stem)
-
-
 def cells_of(
     check: Check, loaded: Callable[[str], Records]
 ) -> tuple[pd.Series, list[bool], Records]:
     """What a check measures: its cells, which of them meet the condition, the records it used.
+
+    All that it asks for has to be there.
 
     Parameters
     ----------
@@ -181,8 +192,21 @@ def cells_of(
     NotMeasuredError
         If a part of the records is not there; ValueError if they are damaged.
     """
-    parts = [_part(loaded(stem), stem, check.where | own) for stem, own in check.records.items()]
-    records = Records.concat(parts) if len(parts) > 1 else parts[0]
+    cells, met, records, _ = _measured(check, loaded, some_rounds=False)
+    return cells, met, records
+
+
+def _measured(
+    check: Check, loaded: Callable[[str], Records], some_rounds: bool
+) -> tuple[pd.Series, list[bool], Records, list[str]]:
+    """The same; with `some_rounds` on those that are there, the last says which are not."""
+    parts, gaps = [], []
+    for stem, own in check.records.items():
+        where = own | {name: x for name, x in check.where.items() if name not in own}
+        part, gap = part_of(loaded(stem), stem, where, some_rounds)
+        parts.append(part)
+        gaps += [gap] if gap else []
+    records = Records.concat(parts) if len(parts) > 1 else parts[0] if parts else NOTHING
     try:
         cells = MEASURES[str(check.measure)](records, **check.arguments)
     except KeyError as error:
@@ -191,14 +215,25 @@ def cells_of(
         raise ValueError(f"damaged records {', '.join(check.records)}: {error}") from error
     if cells.empty:
         raise NotMeasuredError("not recorded")
-    papers = _papers(check, cells)
+    papers = _papers(check, cells, records.runs)
     met = [check.condition.met(x, paper) for x, paper in zip(cells, papers, strict=True)]
-    return cells, met, records
+    return cells, met, records, gaps
 
 
-def _papers(check: Check, cells: pd.Series) -> list[float | None]:
+def _papers(check: Check, cells: pd.Series, runs: pd.DataFrame) -> list[float | None]:
     """The paper's value of each cell: of all seeds of one cell the same, of none None."""
-    flat = list(_flat(check.expected).values())
+    asked = check.where.get("round")
+    if isinstance(asked, list):  # a row of a table has a value for each round that is asked for
+        kept = [x in set(runs["round"]) for x in asked]
+        row: Row = {
+            label: [x for x, there in zip(values, kept, strict=True) if there]
+            if isinstance(values, list)
+            else values
+            for label, values in check.expected.items()
+        }
+    else:
+        row = check.expected
+    flat = list(_flat(row).values())
     if not flat:
         return [None] * len(cells)
     labels = cells.index.get_level_values(0)
@@ -208,27 +243,6 @@ def _papers(check: Check, cells: pd.Series) -> list[float | None]:
     if len(flat) == len(cells):
         return [*flat]
     return [dict(zip(different, flat, strict=True))[label] for label in labels]
-
-
-def _part(whole: Records, stem: str, where: Mapping[str, Any]) -> Records:
-    """The part of the records that has the values; of a list all must be there."""
-    table, runs = whole.table, whole.runs
-    for name, value in where.items():
-        values = value if isinstance(value, list) else [value]
-        if name not in runs:
-            raise ValueError(f"the records {stem}.* have no column {name!r}")
-        missing = [str(x) for x in values if not (runs[name] == x).any()]
-        if missing:
-            raise NotMeasuredError(f"{stem} has no {name} {', '.join(missing)}{_so_far(where)}")
-        runs = runs[runs[name].isin(values)]
-        if name in table:
-            table = table[table[name].isin(values)]
-    return Records(table, runs, whole.provenance)
-
-
-def _so_far(where: Mapping[str, Any]) -> str:
-    single = [f"{k} {v}" for k, v in where.items() if k in ("scheme", "knowledge", "beta")]
-    return f" ({', '.join(single)})" if single else ""
 
 
 def _flat(row: Row) -> dict[str, float]:
@@ -277,8 +291,11 @@ def as_text(table: pd.DataFrame, width: int | None = None) -> str:
             lines += line(row, "" if row["counted"] else "  ")
     found = ", ".join(f"{number} {verdict}" for verdict, number in counts(table).items())
     own = int(table["counted"].sum())
-    parts = int(table["part"].sum())
-    given = len(table) - own - parts
-    told = f"Indented and not counted: {parts} parts of other claims, {given} true by construction."
+    why = table["part_of"][~table["counted"]]
+    given, sums = (int((why == reason).sum()) for reason in (GIVEN, "arithmetic"))
+    told = (
+        f"Indented and not counted: {len(why) - given - sums} parts of other claims, {given} true"
+        f" by construction, {sums} of arithmetic on the paper's own numbers."
+    )
     lines += ["", *textwrap.wrap(f"{own} claims: {found}", width), *textwrap.wrap(told, width)]
     return "\n".join(lines)

@@ -5,6 +5,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from pdrr.experiments.chains import summary
+from pdrr.experiments.likeness import READINGS
 from pdrr.experiments.records import Records
 
 SCHEMES = ("DAGMM", "VAE", "ERR", "LFR", "Union", "PDRR")
@@ -136,3 +138,132 @@ def run(seed, **changes):
         "far": 0.0, "mar": 0.0, "q_low": 0.25, "q_high": 0.75, "attack_s": 1.0, "detection_s": 2.0,
     }  # fmt: skip
     return values | changes
+
+
+# the paper's world, beyond its tables
+
+
+def of_runs(runs):
+    """Records whose table has only what tells the runs apart."""
+    runs = pd.DataFrame(runs)
+    return Records(runs.copy(), runs, ORIGIN)
+
+
+def attacked(rule, knowledge="partial", *, attack=None, **more):
+    attack = attack or rule
+    beta = 10.0 if rule == "trimmed_mean" else np.nan
+    noise = "ball" if attack == "krum" else ""
+    key = {"attack": attack, "rule": rule, "seed": 1, "round": 1, "knowledge": knowledge}
+    return key | {"c": 20, "beta": beta, "noise": noise} | more
+
+
+BOTH = ("partial", "full")
+
+
+def anatomies():
+    """As sections 3 to 5 say; a dense s~ under partial knowledge."""
+    measured = {
+        "alike_benign": 0.1, "to_centre_malicious": 1.0, "to_centre_benign": 1.0,
+        "all_one_side_malicious": 0.99, "all_one_side_malicious_unattacked": 0.99,
+        "normal": 0.95, "offset": 0.1, "offset_unattacked": 0.1, "against": 0.9,
+        "zero_kept_malicious": 0.6, "zero_kept_benign": 0.5,
+    }  # fmt: skip
+    apart = {
+        "density": (0.9, 0.6), "trimmed_malicious": (0.5, 0.4), "remained_malicious": (0.01, 0.02),
+        "alike_malicious": (0.98, 0.99), "objective": (1.0, 2.0),
+    }  # fmt: skip
+    return of_runs(
+        [
+            attacked(rule, knowledge, **measured, **{name: x[i] for name, x in apart.items()})
+            for rule in RULES
+            for i, knowledge in enumerate(BOTH)
+        ]
+    )
+
+
+def transfers():
+    """Each attack harms its own rule most, Bulyan less than Krum, and PDRR errs nowhere."""
+    runs = []
+    for knowledge, attack, c in product(BOTH, RULES, (20, 11)):
+        for rule in (*RULES, *(["bulyan"] if c == 11 else [])):
+            harm = 0.05 if rule == "bulyan" else 0.2 if attack == rule else 0.1
+            runs.append(attacked(rule, knowledge, attack=attack, c=c, harm=harm, far=0.0, mar=0.0))
+    return of_runs(runs)
+
+
+def likenesses(shares, pairs):
+    """PDRR fails where data are shared."""
+    return of_runs(
+        [
+            attacked("krum", knowledge, share=share, pairs=n, far=0.0, mar=float(share or n > 0))
+            for knowledge in BOTH
+            for share, n in [*((x, 0) for x in shares), *((0, n) for n in pairs)]
+        ]
+    )
+
+
+def every_round_records(rounds=4, seeds=(1,)):
+    """No error in any round; full knowledge hurts more, and PDRR undoes it all."""
+    rows = []
+    settings = [("krum", np.nan), *(("trimmed_mean", x) for x in (10.0, 15.0, 20.0))]
+    settings.append(("median", np.nan))
+    for chain, (rule, beta), seed in product(
+        ("oracle-defended", "PDRR in the loop"), settings, seeds
+    ):
+        for knowledge, number in product(BOTH, range(1, rounds + 1)):
+            key = {"chain": chain, **attacked(rule, knowledge, beta=beta, seed=seed)}
+            harm = 0.2 if knowledge == "full" else 0.1
+            rows.append(
+                {
+                    **key, "round": number, "learning_rate": 0.06, "q": 0.5, "false_alarms": 0,
+                    "missed": 0, "benign_high": 0.2, "malicious_low": 0.9,
+                    "accuracy": 0.65 + number / 100, "accuracy_unattacked": 0.7 + number / 100,
+                    "accuracy_attacked": 0.7 - harm + number / 100 - 0.01 * (number % 2),
+                    "accuracy_defended": 0.7 + number / 100,
+                }
+            )  # fmt: skip
+    table = pd.DataFrame(rows)
+    return Records(table, summary(table), ORIGIN)
+
+
+def trials():
+    """Profile, stem -> records of what is no figure and no table, as the paper says."""
+    similar = [
+        attacked("krum", known, reading=name, q_low=0.2, q_high=0.9)
+        for name, known in product(READINGS, BOTH)
+    ]
+    noisy = [
+        attacked("krum", known, noise=noise, epsilon=epsilon, selected=who)
+        for noise, known in product(("ball", "coordinate"), BOTH)
+        for epsilon, who in ((1e-7, "malicious"), (1e-2, "benign"))
+    ]
+    data = [{"seed": 1, "clients": 192, "test": 4004, "auxiliary": 2002}]
+    alone = attacked("mean", attack="one client", c=1)
+    counts = [
+        attacked("krum", known, c=c, selected="malicious" if c > 10 else "benign")
+        for c, known in product((5, 10, 15, 20), BOTH)
+    ]
+    sets = [
+        attacked(rule, scheme=scheme, choice="drawn", portion=portion, draw=draw, by_lot=False)
+        | {"mar": 0.2 * draw + (0.1 if portion < 1 else 0)}
+        for rule, scheme in product(RULES, ("ERR", "LFR"))
+        for portion, draw in product((1.0, 0.0625), (1, 2))
+    ]
+    return {
+        "paper": {
+            "anatomy": anatomies(),
+            "similarities": of_runs(similar),
+            "by_epsilon": of_runs(noisy),
+            "transfer": transfers(),
+            "data": of_runs(data),
+            "alike": likenesses([0, 0.5], []),
+            "every_round": every_round_records(),
+        },
+        "quick": {
+            "transfer": of_runs([{**alone, "accuracy_unattacked": 0.5, "accuracy_attacked": 0.1}]),
+            "by_count": of_runs(counts),
+            "by_auxiliary": of_runs(sets),
+            "alike": likenesses([0, 1], [1, 5]),
+            "every_round": every_round_records(seeds=(1, 2)),
+        },
+    }
