@@ -177,6 +177,28 @@ def coordinates_table(records: Records) -> Styler:
     return styled(frame, "schemes")
 
 
+def refits_table(records: Records) -> Styler:
+    """FAR and MAR of one round by trainings of VAE and DAGMM: what one training decides.
+
+    Parameters
+    ----------
+    records : Records
+        Of `experiments.refits`, one rule.
+
+    Returns
+    -------
+    Styler
+        A row per scheme and rate, a column per training and one for their span.
+    """
+    rows = {}
+    for scheme, own in records.runs.groupby("scheme", sort=False):
+        for rate in ("far", "mar"):
+            values = own.sort_values("draw")[rate]
+            each = {f"training {i}": short(value) for i, value in enumerate(values, 1)}
+            rows[f"{scheme}, {rate.upper()}"] = {**each, "span": span(values)}
+    return shown(rows)
+
+
 def unattacked_table(records: Records) -> Styler:
     """How many clients PDRR flags in rounds that nobody attacked, and what that costs.
 

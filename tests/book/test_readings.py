@@ -300,3 +300,13 @@ def test_seconds_go_on_along_a_line_to_all_coordinates():
     assert table.loc["DAGMM"].tolist() == ["0.60 s", "1.50 s", line, "10 s by the line"]
     assert table.loc["VAE", "all 1,000"] == "20 s by the line"
     assert table.loc["PDRR"].tolist() == ["", "", "", "1.7 to 4.3 s measured"]
+
+
+def test_trainings_stand_side_by_side_with_their_span():
+    rows = [("VAE", 1, 0.5, 0.75), ("VAE", 0, 0.2, 1.0), ("DAGMM", 0, 0.0, 0.0), ("DAGMM", 1, 0, 0)]
+    runs = pd.DataFrame(rows, columns=["scheme", "draw", "far", "mar"])
+    table = readings.refits_table(Records(pd.DataFrame(), runs, {})).data
+    assert table.columns.tolist() == ["training 1", "training 2", "span"]
+    assert table.loc["VAE, FAR"].tolist() == [".20", ".50", "0.20 to 0.50"]
+    assert table.loc["VAE, MAR"].tolist() == ["1", ".75", "0.75 to 1.00"]
+    assert table.loc["DAGMM, MAR"].tolist() == ["0", "0", "0.00"]
