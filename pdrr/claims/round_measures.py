@@ -123,3 +123,15 @@ def rounds_gap_wrong(records: Records, *, end: str = "") -> pd.Series:
 def gap_flagged(records: Records) -> pd.Series:
     """How many benign models the widest gap flags in a round, on average."""
     return _each(records, lambda rows, _: float(rows["gap_false_alarms"].mean()))
+
+
+@measure
+def wrong_with_large(records: Records, *, many: int) -> pd.Series:
+    """How much more often a round has an error if a benign client has more than `many` images.
+
+    Difference of two shares of rounds, over all runs; NaN if there are no rounds of one kind.
+    """
+    table = records.table
+    wrong = (table["false_alarms"] > 0) | (table["missed"] > 0)
+    large = table["largest"] > many
+    return pd.Series({"more": wrong[large].mean() - wrong[~large].mean()})

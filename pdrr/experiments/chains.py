@@ -27,6 +27,7 @@ from pdrr.config import Settings
 from pdrr.core.arrays import Array, accelerator, to_host
 from pdrr.core.files import atomic, digest
 from pdrr.core.rules import own_setting
+from pdrr.data import FederatedDataset
 from pdrr.experiments.cache import code_digest
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
@@ -93,11 +94,12 @@ def every_round(
     -------
     Records
         A row per round, chain, knowledge and beta: whether the chain has parted from the
-        oracle-defended one, errors as counts, the smallest malicious and
-        the largest benign score, accuracies of w_p, of the un-attacked, the attacked and PDRR's
-        aggregate. Rows of attack "none" say whom PDRR flags where nobody attacks. A run for each
-        chain, knowledge and beta: counts over the rounds. A run that is killed goes on where it
-        was; a GPU is used where CuPy and JAX find one.
+        oracle-defended one, errors as counts, the smallest malicious and the largest benign score,
+        `largest`, the most training images that a benign client has, and the accuracies of w_p, of
+        the un-attacked, the attacked and PDRR's aggregate. Rows of attack "none" say whom PDRR
+        flags where nobody attacks. A run for each chain, knowledge and beta: counts over the
+        rounds. A run that is killed goes on where it was; a GPU is used where CuPy and JAX find
+        one.
 
     Examples
     --------
@@ -264,6 +266,7 @@ def _attacked(
         "knowledge": arm.knowledge if bad.any() else NOBODY,
         "learning_rate": settings.training.learning_rate,
         **_selection(here, found.pre_aggregate),
+        "largest": int(trained_images(here.federation.dataset)[here.honest.ids][~bad].max()),
         "benign": int((~bad).sum()),
         "false_alarms": int((flagged & ~bad).sum()),
         "malicious": int(bad.sum()),
@@ -281,6 +284,11 @@ def _attacked(
         for name, value in row.items()
     }
     return row, scores.astype(np.float32), defended
+
+
+def trained_images(data: FederatedDataset) -> np.ndarray:
+    """How many images each client trains on: int [clients]."""
+    return np.bincount(data.writer[~data.test].astype(np.intp), minlength=len(data))
 
 
 def _selection(here: Scene, pre_aggregate: Array) -> dict[str, Any]:

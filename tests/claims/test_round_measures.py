@@ -73,3 +73,11 @@ def test_the_knowledge_that_leaves_the_lower_accuracy_is_counted_round_by_round(
     assert worse(rounds(), of="full", over="partial").to_dict() == {"trimmed mean (β = 10)": 1}
     (low,) = worse(rounds(), of="partial", over="full", end="low")
     assert low == pytest.approx(0.0676, abs=5e-5)
+
+
+def test_errors_of_rounds_with_a_large_client_are_set_against_the_others():
+    table = pd.DataFrame(
+        {"largest": [320, 284, 160, 165], "false_alarms": [1, 0, 0, 0], "missed": [0, 0, 0, 0]}
+    )
+    found = each.wrong_with_large(Records(table, table, {}), many=200)
+    assert found.tolist() == [0.5]
