@@ -6,7 +6,7 @@ The public names. Importing this package needs NumPy and array-api-compat only.
 from pdrr.aggregators import AGGREGATORS, bulyan, krum, mean, median, trimmed_mean
 from pdrr.attacks import ATTACKS, krum_attack, median_attack, trimmed_mean_attack
 from pdrr.defenses import PDRR
-from pdrr.metrics import auc, by_lot, error_rate, far, mar, q_range
+from pdrr.metrics import Lots, auc, by_lot, error_rate, far, mar, q_range
 from pdrr.types import Crafted, Detection, Round
 
 __version__ = "0.1.0"
@@ -17,6 +17,7 @@ __all__ = [
     "PDRR",
     "Crafted",
     "Detection",
+    "Lots",
     "Round",
     "auc",
     "bulyan",

@@ -292,7 +292,11 @@ def cupy(monkeypatch):
     module.asarray, module.ones, module.empty_like = np.asarray, np.ones, np.empty_like
     module.get_default_memory_pool = lambda: pool
     stream = SimpleNamespace(synchronize=lambda: waited.append(1))
-    runtime = SimpleNamespace(getDeviceCount=lambda: module.count, CUDARuntimeError=OSError)
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: module.count,
+        getDeviceProperties=lambda _: {"name": b"a GPU"},
+        CUDARuntimeError=OSError,
+    )
     module.cuda = SimpleNamespace(get_current_stream=lambda: stream, runtime=runtime)
     module.count, module.waited = 1, waited
     monkeypatch.setitem(sys.modules, "cupy", module)

@@ -194,7 +194,8 @@ def recorded(tmp_path_factory):
 
 def test_a_recording_holds_every_run_of_every_seed(recorded):
     folder, _ = recorded
-    assert set(recordings.STEMS) - set(recordings.USUAL) == {"calibration", *recordings.TIMES}
+    rare = {"calibration", *recordings.TIMES, *recordings.LONG}
+    assert set(recordings.STEMS) - set(recordings.USUAL) == rare
     assert {p.stem for p in folder.iterdir()} == set(recordings.USUAL)
     for stem in recordings.USUAL:
         runs = Records.load(folder, stem).runs
@@ -220,7 +221,7 @@ def test_the_paper_profile_is_recorded_as_the_book_says():
 
     every = [1, 10, 20, 50, 100]
     for stem, rule in recordings.TABLES.items():
-        for seed, numbers in ((1, every), (2, [1, 20]), (3, [1, 20])):
+        for seed, numbers in ((1, every), (2, every), (3, every), (4, [1, 20]), (5, [1, 20])):
             options = [options for _, options in recordings.jobs(stem, "paper", seed)]
             assert {o["rule"] for o in options} == {rule}
             assert {o["c"] for o in options} == {20}
@@ -244,7 +245,7 @@ def test_the_paper_profile_is_recorded_as_the_book_says():
                 late = set(READINGS) - {"from w_p", "mean"}
                 assert asked[10] == asked[50] == asked[100] == late
     assert len(recordings.jobs("table1", "quick", 3)) == 2
-    for seed, numbers in ((1, every), (2, [1, 20])):
+    for seed, numbers in ((1, every), (3, every), (4, [1, 20])):
         options = [options for _, options in recordings.jobs("unattacked", "paper", seed)]
         rules = recordings.TABLES.values()
         assert options == [{"rule": rule, "number": n} for rule in rules for n in numbers]
