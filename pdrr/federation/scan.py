@@ -1,11 +1,11 @@
 """Local training as one compiled loop over a client's steps, for several clients at once (JAX).
 
 The plain twin is `training.LocalTrainer`, which calls the library once a step: on a GPU the calls
-then cost a hundred times what the arithmetic does. The steps, their order, batches and weights are
-the same. Taken where Keras runs on JAX (``KERAS_BACKEND=jax``).
+take far longer than the arithmetic. The steps, their order, batches and weights are the same. Taken
+where Keras runs on JAX (``KERAS_BACKEND=jax``).
 
-A batched convolution with another kernel for each client is slow on GPUs. So windows are laid out
-as rows and a convolution is a matrix product, which batches well.
+Each client has kernels of its own after the first step. So a pixel's window is laid out as a row,
+and a convolution is a matrix product, which batches over clients.
 """
 
 from __future__ import annotations
