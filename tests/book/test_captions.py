@@ -95,7 +95,9 @@ def test_the_counted_data_are_those_of_the_records():
     assert found == {COUNTED["sha256"]}
 
 
-@pytest.mark.skipif("PDRR_FEMNIST" not in os.environ, reason="needs PDRR_FEMNIST, a file or a folder")
+@pytest.mark.skipif(
+    "PDRR_FEMNIST" not in os.environ, reason="needs PDRR_FEMNIST, a file or a folder"
+)
 def test_the_committed_counts_can_be_had_again():
     assert captions.count(data.load(os.environ["PDRR_FEMNIST"])) == COUNTED
 
