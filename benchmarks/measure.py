@@ -170,8 +170,10 @@ def alone(job: Callable[[], Any], limit: float) -> Any:
     here, there = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context("fork").Process(target=_send, args=(job, there))
     with warnings.catch_warnings():
-        # the only other threads are those of BLAS, which knows about forks
+        # the only other threads are those of BLAS, which knows about forks, and of JAX where it was
+        # used before, which no job calls
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
         child.start()
     there.close()
     try:
