@@ -128,6 +128,14 @@ def test_the_theme_follows_the_reader(view, base):
     )
 
 
+def test_a_page_s_box_has_the_colour_of_its_text(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/table1.html")
+    colour = "e => getComputedStyle(document.querySelector(e)).color"
+    box, text = (page.evaluate(colour, e) for e in (".pdrr-box dd", ".bd-article > section > p"))
+    assert box == text
+
+
 def test_links_lead_somewhere(browser, base):
     page = browser.new_page()
     links, anchors = set(), {}
