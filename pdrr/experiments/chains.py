@@ -40,6 +40,7 @@ from pdrr.metrics import auc
 from pdrr.types import Crafted, Round
 
 ORACLE, LOOP = "oracle-defended", "PDRR in the loop"
+BETAS = (10, 15, 20)
 STATE = "state.npz"
 GRID = np.round(np.arange(0, 1.005, 0.01), 2)  # thresholds q at which errors are counted
 RUN = ["chain", "attack", "rule", "seed", "knowledge", "c", "beta", "noise"]
@@ -69,7 +70,7 @@ def every_round(
     rule: str,
     *,
     last: int | None = None,
-    betas: Sequence[int] = (10, 15, 20),
+    betas: Sequence[int] = BETAS,
     knowledge: Sequence[str] = KNOWLEDGE,
     profile: str = "quick",
     source: str = "glyphs",
@@ -108,7 +109,9 @@ def every_round(
     >>> found[found["chain"] == "PDRR in the loop"].groupby("round").size().to_dict()
     {1: 2, 2: 2}
     """
-    return _run(rule, last, betas, knowledge, profile, source, seed, learning_rate, store)[0]
+    which: dict[str, Any] = {"profile": profile, "source": source, "seed": seed}
+    which |= {"learning_rate": learning_rate, "store": store}
+    return _run(rule, last=last, betas=betas, knowledge=knowledge, **which)[0]
 
 
 def errors_by_q(rule: str, **options: Any) -> Records:
@@ -129,22 +132,20 @@ def errors_by_q(rule: str, **options: Any) -> Records:
     >>> found.groupby("q")["missed"].sum()[[0.0, 1.0]].gt(0).tolist()  # q = 0 flags everybody
     [False, True]
     """
-    given: dict[str, Any] = {"last": None, "betas": (10, 15, 20), "knowledge": KNOWLEDGE}
-    given |= {"profile": "quick", "source": "glyphs", "seed": 1}
-    given |= {"learning_rate": None, "store": None}
-    return _run(rule, **{**given, **options})[1]
+    return _run(rule, **options)[1]
 
 
 def _run(
     rule: str,
-    last: int | None,
-    betas: Sequence[int],
-    knowledge: Sequence[str],
-    profile: str,
-    source: str,
-    seed: int,
-    learning_rate: float | None,
-    store: Store | None,
+    *,
+    last: int | None = None,
+    betas: Sequence[int] = BETAS,
+    knowledge: Sequence[str] = KNOWLEDGE,
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    learning_rate: float | None = None,
+    store: Store | None = None,
 ) -> tuple[Records, Records]:
     started = time.perf_counter()
     store = store or Store()
@@ -192,24 +193,27 @@ def _advance(
 ) -> None:
     """Run the rounds that are still to do, up to `last`."""
     home, measured = accelerator(), federation.settings.evaluation.rounds
+    previous = federation.start(1) if state.previous is None else state.previous
     with tqdm(
-        federation.every(state.done + 1, last, state.previous, home),
         total=last,
         initial=min(state.done, last),
         unit="round",
         desc=str(federation),
         disable=None,
     ) as bar:
-        for honest in bar:
-            if honest.number in measured:
-                federation.keep(honest.number, to_host(honest.previous))
+        for number in range(state.done + 1, last + 1):
+            honest = federation.trained(number, previous, home)
+            if number in measured:
+                federation.keep(number, previous)
             spared = federation.oracle(honest)
             for row, scores in _judged(federation, honest, spared, arms, home):
                 state.rows.append(row)
                 state.scores.append(scores)
-            state.done, state.previous = honest.number, to_host(spared)
-            if honest.number % SAVED == 0 or honest.number == last:
+            previous = to_host(spared)
+            state.done, state.previous = number, previous
+            if number % SAVED == 0 or number == last:
                 _write(folder / STATE, state, arms)
+            bar.update()
 
 
 def _judged(
@@ -252,8 +256,9 @@ def _attacked(
     if arm.knowledge == "partial":  # then it does not depend on beta: one round serves all
         crafted[attack] = made
     here = Scene(settings, federation, attack, arm.knowledge, honest, made, 0.0, 0.0)
-    found, bad = defense(settings, rule).detect(here.observed), here.byzantine
-    defended, _ = defense(settings, rule).reaggregate(here.observed, found)
+    detector, bad = defense(settings, rule), here.byzantine
+    found = detector.detect(here.observed)
+    defended, _ = detector.reaggregate(here.observed, found)
     scores, flagged = to_host(found.scores), to_host(found.flagged)
     own = own_setting(rule, c=settings.federation.c, beta=settings.defense.beta)
     models = {"": honest.previous, "_defended": defended, "_attacked": found.pre_aggregate}
@@ -265,13 +270,13 @@ def _attacked(
         **here.key,
         "knowledge": arm.knowledge if bad.any() else NOBODY,
         "learning_rate": settings.training.learning_rate,
-        **_selection(here, found.pre_aggregate),
+        **here.outcome(found.pre_aggregate),
         "largest": int(trained_images(here.federation.dataset)[here.honest.ids][~bad].max()),
         "benign": int((~bad).sum()),
         "false_alarms": int((flagged & ~bad).sum()),
         "malicious": int(bad.sum()),
         "missed": int((~flagged & bad).sum()),
-        "q": settings.defense.q[rule],
+        "q": detector.q,
         "benign_high": float(scores[~bad].max()),
         "malicious_low": float(scores[bad].min()) if bad.any() else np.nan,
         "auc": auc(scores, bad) if bad.any() else np.nan,
@@ -289,18 +294,6 @@ def _attacked(
 def trained_images(data: FederatedDataset) -> np.ndarray:
     """How many images each client trains on: int [clients]."""
     return np.bincount(data.writer[~data.test].astype(np.intp), minlength=len(data))
-
-
-def _selection(here: Scene, pre_aggregate: Array) -> dict[str, Any]:
-    """Whether the attack found a model; for Krum, whose model was taken over, and how far it is."""
-    if here.federation.rule != "krum":
-        return {"succeeded": here.crafted.succeeded, "selected": "", "lambda": np.nan}
-    same = [bool((model == pre_aggregate).all()) for model in here.observed.clients]
-    return {
-        "succeeded": here.crafted.succeeded,
-        "selected": "malicious" if here.byzantine[same.index(True)] else "benign",
-        "lambda": here.crafted.detail.get("lambda", np.nan),
-    }
 
 
 def _accuracy(here: Scene, model: Array, known: dict[str, float]) -> float:

@@ -234,7 +234,7 @@ class Scene:
         """What came of the attack; `selected`: whose model the rule took over, if it did."""
         chosen = ""
         for model, bad in zip(self.observed.clients, self.byzantine, strict=True):
-            if np.array_equal(model, pre_aggregate):
+            if (model == pre_aggregate).all():  # of any array library
                 chosen = "malicious" if bad else "benign"
                 break
         return {

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.config import Settings
-from pdrr.core.arrays import Array, moved, to_host
+from pdrr.core.arrays import Array, moved
 from pdrr.core.files import atomic, digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
@@ -111,27 +111,6 @@ class Federation:
                 previous = self._advance(number, bar)
                 stack, ids = self._stack(number, previous, bar), self.clients(number)
                 yield Round(stack, previous, number, ids)
-
-    def every(
-        self, first: int, last: int, previous: np.ndarray | None = None, home: Any = np
-    ) -> Iterator[Round]:
-        """Every round from `first` to `last`, all k honest models in memory, none kept on disk.
-
-        Parameters
-        ----------
-        first, last : int
-        previous : array [d] float32, optional
-            The global model that `first` starts from; needed unless that is round 1.
-        home : module
-            NumPy or CuPy: where the models are to lie.
-        """
-        if first > 1 and previous is None:
-            raise ValueError(f"every needs the global model that round {first} starts from")
-        previous = self.start(1) if previous is None else previous
-        for number in range(first, last + 1):
-            honest = self.trained(number, previous, home)
-            yield honest
-            previous = to_host(self.oracle(honest))
 
     def start(self, number: int) -> np.ndarray:
         """The global model w_p [d] that starts a round of the oracle-defended chain."""
