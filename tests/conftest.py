@@ -9,7 +9,7 @@ import tempfile
 import pytest
 from hypothesis import settings
 
-# a cache of the tests' own: what they train and draw in miniature must never serve the reader's book
+# a cache of their own: what tests train in miniature must never serve the reader's book
 os.environ["PDRR_CACHE"] = tempfile.mkdtemp(prefix="pdrr-tests-")
 atexit.register(shutil.rmtree, os.environ["PDRR_CACHE"], ignore_errors=True)
 
