@@ -66,7 +66,7 @@ def cache(tmp_path_factory):
 def _trains_once(cache, monkeypatch):
     """One cache of trained rounds and one compiled network for all examples."""
     monkeypatch.setenv("PDRR_CACHE", str(cache))
-    monkeypatch.setattr("pdrr.federation.training.LocalTrainer", miniature.trainer)
+    monkeypatch.setattr("pdrr.federation.graph.GraphTrainer", miniature.trainer)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -240,10 +240,15 @@ def _trainer(**options: Any) -> LocalTrainer:
     """One compiled network for all federations that train the same: it keeps no state."""
     from pdrr.core.keras import keras
 
-    if keras.backend.backend() == "jax":
+    backend = keras.backend.backend()
+    if backend == "jax":
         from pdrr.federation.scan import ScanTrainer
 
         return ScanTrainer(**options)
+    if backend == "tensorflow":
+        from pdrr.federation.graph import GraphTrainer
+
+        return GraphTrainer(**options)
     from pdrr.federation.training import LocalTrainer
 
     return LocalTrainer(**options)

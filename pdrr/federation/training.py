@@ -54,8 +54,8 @@ class LocalTrainer:
     Notes
     -----
     SGD without momentum keeps no state, so nothing but the weights has to be reset between
-    clients. All steps have one shape, so that the network is compiled once. `scan.ScanTrainer` is
-    the fast twin for JAX.
+    clients. All steps have one shape, so that the network is compiled once. Fast twins:
+    `graph.GraphTrainer` for TensorFlow, `scan.ScanTrainer` for JAX.
     """
 
     def __init__(

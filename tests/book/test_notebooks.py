@@ -22,8 +22,8 @@ from pdrr.core.rules import DEFENDED
 from pdrr.experiments import scene
 from pdrr.experiments.alone import detection
 from pdrr.experiments.records import Records, recorded
+from pdrr.federation.graph import GraphTrainer
 from pdrr.federation.store import Store
-from pdrr.federation.training import LocalTrainer
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -273,7 +273,7 @@ def test_everything_is_computed_before_the_kernel_starts(page, cache, monkeypatc
             miniature.honest_round(chosen, rule, 1, Store())
         return timing_records()
 
-    monkeypatch.setattr(LocalTrainer, "train", compute)
+    monkeypatch.setattr(GraphTrainer, "train", compute)
     monkeypatch.setattr(scene, "attacked", scene.attacked if page in FIGURES[:7] else compute)
     monkeypatch.setattr(experiments, "timing", timing)
     names = dict(values)

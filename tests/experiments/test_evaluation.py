@@ -137,7 +137,7 @@ def test_other_readings_stand_beside_the_default(store):
 def test_the_server_s_images_are_none_that_clients_train_on(store, monkeypatch):
     federation, observed = attacked("median", store)
     trained, tried = [], []
-    train, logits = miniature.LocalTrainer.train, miniature.LocalTrainer.logits
+    train, logits = miniature.GraphTrainer.train, miniature.GraphTrainer.logits
 
     def watch_training(self, start, x, y, rng):
         trained.append(x)
@@ -147,8 +147,8 @@ def test_the_server_s_images_are_none_that_clients_train_on(store, monkeypatch):
         tried.append(x)
         return logits(self, model, x)
 
-    monkeypatch.setattr(miniature.LocalTrainer, "train", watch_training)
-    monkeypatch.setattr(miniature.LocalTrainer, "logits", watch_trials)
+    monkeypatch.setattr(miniature.GraphTrainer, "train", watch_training)
+    monkeypatch.setattr(miniature.GraphTrainer, "logits", watch_trials)
     federation.store = Store(store.root / "fresh")  # no snapshots yet
     for entry in schemes.IN_THE_PAPER:
         find(Server(federation, observed), entry)

@@ -12,10 +12,10 @@ import pytest
 
 from helpers import miniature
 from pdrr.config import Federation as Participants
+from pdrr.federation.graph import GraphTrainer
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.federation.streams import byzantine, detection, stream
-from pdrr.federation.training import LocalTrainer
 
 TESTS = Path(__file__).parents[1]
 K, C = 10, 4  # of miniature.settings
@@ -23,19 +23,19 @@ K, C = 10, 4  # of miniature.settings
 
 @pytest.fixture(autouse=True)
 def _compiled_once(monkeypatch):
-    monkeypatch.setattr("pdrr.federation.training.LocalTrainer", miniature.trainer)
+    monkeypatch.setattr("pdrr.federation.graph.GraphTrainer", miniature.trainer)
 
 
 @pytest.fixture
 def trainings(monkeypatch):
     """How many clients have been trained, in a list that grows."""
-    done, train = [], LocalTrainer.train
+    done, train = [], GraphTrainer.train
 
     def counted(self, *arguments):
         done.append(len(done))
         return train(self, *arguments)
 
-    monkeypatch.setattr(LocalTrainer, "train", counted)
+    monkeypatch.setattr(GraphTrainer, "train", counted)
     return done
 
 
@@ -240,10 +240,10 @@ from pathlib import Path
 from helpers import miniature
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
-from pdrr.federation.training import LocalTrainer
+from pdrr.federation.graph import GraphTrainer
 
-train = LocalTrainer.train
-LocalTrainer.train = lambda *arguments: (time.sleep(0.05), train(*arguments))[1]
+train = GraphTrainer.train
+GraphTrainer.train = lambda *arguments: (time.sleep(0.05), train(*arguments))[1]
 chosen = Federation(miniature.settings(), miniature.dataset(), "krum", Store(Path(sys.argv[1])))
 list(chosen.rounds([2, 6]))
 """

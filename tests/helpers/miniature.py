@@ -10,15 +10,15 @@ from pdrr import config
 from pdrr.data import FederatedDataset
 from pdrr.data.glyphs import glyphs
 from pdrr.experiments import scene
+from pdrr.federation.graph import GraphTrainer
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
-from pdrr.federation.training import LocalTrainer
 from pdrr.types import Round
 
 TRAINED = 13  # images of each client: a batch of 10, and one of 3 that has to be filled up
 
-trainer = cache(LocalTrainer)
-"""`LocalTrainer`, compiled once for all tests that train the same network."""
+trainer = cache(GraphTrainer)
+"""`GraphTrainer`, compiled once for all tests that train the same network."""
 
 
 @cache
@@ -63,7 +63,7 @@ def write_npz(path: Path, writers: int = 12) -> Path:
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the package train on the miniature, whichever data set and writers it asks for."""
     monkeypatch.setattr("pdrr.data.load", lambda _source, *, writers, **_options: dataset(writers))
-    monkeypatch.setattr("pdrr.federation.training.LocalTrainer", trainer)
+    monkeypatch.setattr("pdrr.federation.graph.GraphTrainer", trainer)
 
 
 def honest_round(chosen: config.Settings, rule: str, number: int, store: Store) -> Round:
