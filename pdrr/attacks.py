@@ -133,7 +133,7 @@ def krum_attack(
             offset *= epsilon * rng.uniform() ** (1 / honest.d) / np.linalg.norm(offset)
         return xp.astype(float64(first) + like(offset, first), first.dtype)
 
-    return Crafted(_replace_rows(honest, attackers, model), succeeded=True, detail=detail)
+    return Crafted(replace_rows(honest, attackers, model), succeeded=True, detail=detail)
 
 
 def trimmed_mean_attack(
@@ -310,7 +310,7 @@ def _extremes(
         draw = like(rng.random(honest.d), honest.clients)
         return xp.astype(inner + width * draw, honest.clients.dtype)
 
-    return Crafted(_replace_rows(honest, attackers, model), True, {"moved": moved})
+    return Crafted(replace_rows(honest, attackers, model), True, {"moved": moved})
 
 
 def compromised(
@@ -331,7 +331,7 @@ def compromised(
     return np.flatnonzero(mask), np.flatnonzero(~mask)
 
 
-def _replace_rows(honest: Round, attackers: np.ndarray, model: Callable[[int], Array]) -> Round:
+def replace_rows(honest: Round, attackers: np.ndarray, model: Callable[[int], Array]) -> Round:
     """The round with row attackers[i] replaced by model(i), made one at a time."""
     xp = array_namespace(honest.clients)
     clients = xp.asarray(honest.clients, copy=True)

@@ -1,7 +1,8 @@
 """How a method introduces itself: an attack or a scheme, by name, with what it needs.
 
 A method is one file: its function or class, and an entry ``ATTACK = Attack(...)`` or
-``SCHEME = Scheme(...)``. Experiments, tables and figures know methods by their entries only.
+``SCHEME = Scheme(...)``, or a tuple of entries where one method has variants. Experiments, tables
+and figures know methods by their entries only.
 """
 
 from __future__ import annotations
@@ -36,8 +37,11 @@ class Attack:
     reference : str
         Who proposed it.
     takes : tuple of str
-        Its own keywords that the settings of a run decide: "beta", "b", "epsilon", "noise", and
-        "rule", "c" as the server has them.
+        Its own keywords that a run decides: "beta", "b", "epsilon", "noise"; "rule" and "c" as the
+        server has them; and what few attackers need beside the round: "before", the global model
+        [d] before the previous one (None in round 1); "memory", a dict that the attack keeps from
+        round to round; "flipped", the models [c, d] that the compromised clients would have trained
+        on flipped labels.
     paper : bool
         Whether it is the paper's.
 
@@ -74,9 +78,10 @@ class Scheme:
         What its statistic is, for the axis of a figure.
     reference : str
         Who proposed it.
-    flags : {"c", "threshold", "votes"}
-        Exactly the c most suspicious models, those whose score reaches a threshold q, or those
-        that enough others flag.
+    flags : {"c", "threshold", "votes", "own", "nobody"}
+        Exactly the c most suspicious models, those whose score reaches a threshold q, those
+        that enough others flag, those that a rule of its own picks, or none: an aggregator whose
+        scores rank only.
     needs : frozenset of NEEDS
     readings : mapping
         Other readings of what its authors wrote: name -> make.
@@ -102,7 +107,7 @@ class Scheme:
     make: Make
     axis: str | Mapping[str, str]
     reference: str
-    flags: Literal["c", "threshold", "votes"] = "c"
+    flags: Literal["c", "threshold", "votes", "own", "nobody"] = "c"
     needs: frozenset[str] = frozenset()
     readings: Mapping[str, Make] = field(default_factory=dict)
     low: frozenset[str] = frozenset()

@@ -1,8 +1,9 @@
 """Methods that are not in the paper: attacks and rival schemes, one file each.
 
 A file in `attacks/` or `rivals/`, or in a folder that ``$PDRR_METHODS`` names, defines an entry
-``ATTACK = pdrr.methods.Attack(...)`` or ``SCHEME = pdrr.methods.Scheme(...)``, or both. Nothing
-else has to be told of it. Those in the reader's own folder take part in every comparison.
+``ATTACK = pdrr.methods.Attack(...)`` or ``SCHEME = pdrr.methods.Scheme(...)``, or both; a tuple of
+entries where one method has variants. Nothing else has to be told of it. Those in the reader's own
+folder take part in every comparison.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 from pdrr.methods import Attack, Scheme
 
@@ -70,10 +72,13 @@ def _loaded(path: Path, _changed: int) -> tuple[Attack | Scheme, ...]:
     found = {word: getattr(module, word) for word in ENTRIES if hasattr(module, word)}
     if not found:
         raise ValueError(f"{path} needs to define {' or '.join(ENTRIES)}, got neither")
-    for word, entry in found.items():
-        if not isinstance(entry, ENTRIES[word]):
-            raise ValueError(
-                f"{path} needs {word} to be a pdrr.methods.{ENTRIES[word].__name__},"
-                f" got {type(entry).__name__}"
-            )
-    return tuple(found.values())
+    entries: list[Any] = []
+    for word, value in found.items():
+        for entry in value if isinstance(value, tuple) else (value,):
+            if not isinstance(entry, ENTRIES[word]):
+                raise ValueError(
+                    f"{path} needs {word} to be a pdrr.methods.{ENTRIES[word].__name__},"
+                    f" got {type(entry).__name__}"
+                )
+            entries.append(entry)
+    return tuple(entries)

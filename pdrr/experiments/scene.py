@@ -6,8 +6,8 @@ Every experiment begins with a `scene` and ends with its `records`.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ import pandas as pd
 from pdrr import beyond, config, data
 from pdrr.attacks import KNOWLEDGE, krum_attack, median_attack, trimmed_mean_attack
 from pdrr.config import Settings
+from pdrr.core.arrays import Array
 from pdrr.core.files import atomic
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset, glyphs
@@ -135,12 +136,46 @@ def attacks() -> dict[str, Attack]:
     return {attack.name: attack for attack in IN_THE_PAPER} | beyond.attacks()
 
 
-def attacked(settings: Settings, attack: str, rule: str, honest: Round, knowledge: str) -> Crafted:
-    """The round under an attack, if the server aggregates with `rule`."""
+@dataclass
+class Known:
+    """What few attackers need beside the round.
+
+    Attributes
+    ----------
+    before : array [d], optional
+        The global model before the previous one.
+    memory : dict
+        What the attack keeps from round to round.
+    flipped : callable, optional
+        Trains the compromised clients on flipped labels: models [c, d].
+    """
+
+    before: Array | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
+    flipped: Callable[[], Array] | None = None
+
+
+def attacked(
+    settings: Settings,
+    attack: str,
+    rule: str,
+    honest: Round,
+    knowledge: str,
+    known: Known | None = None,
+) -> Crafted:
+    """The round under an attack, if the server aggregates with `rule`.
+
+    ValueError if the attack needs models trained on flipped labels and `known` has none.
+    """
     if attack == NOBODY:
         return Crafted(observed=honest, succeeded=False)
-    entry = attacks()[attack]
+    entry, known = attacks()[attack], known or Known()
+    if "flipped" in entry.takes and known.flipped is None:
+        raise ValueError(f"the {entry.words} needs models trained on flipped labels, got none")
     available = {
+        "before": known.before,
+        "memory": known.memory,
+        "flipped": known.flipped() if known.flipped and "flipped" in entry.takes else None,
         "epsilon": settings.attack.epsilon,
         "noise": settings.attack.noise,
         "b": settings.attack.b,
@@ -343,6 +378,7 @@ def scene(
     federation = Federation(chosen, dataset(chosen, store), rule, store)
     honest = next(federation.rounds([number]))
     attacking = time.perf_counter()
-    crafted = attacked(chosen, attack, rule, honest, knowledge)
+    known = Known(flipped=lambda: federation.flipped(honest))
+    crafted = attacked(chosen, attack, rule, honest, knowledge, known)
     seconds = time.perf_counter() - attacking
     return Scene(chosen, federation, attack, knowledge, honest, crafted, seconds, started)

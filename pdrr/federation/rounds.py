@@ -21,10 +21,11 @@ from tqdm import tqdm
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.config import Settings
-from pdrr.core.arrays import Array, moved
+from pdrr.core.arrays import Array, moved, to_host
 from pdrr.core.files import atomic, digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
+from pdrr.data.dataset import CLASSES
 from pdrr.federation.store import Store
 from pdrr.federation.streams import SELECT, TRAIN, stream
 from pdrr.types import Round
@@ -123,6 +124,21 @@ class Federation:
         with tqdm(total=k, unit="client", leave=False, disable=None) as bar:
             models = self._train(number, previous, slice(None), bar, home)
         return Round(models, moved(previous, home), number, self.clients(number))
+
+    def flipped(self, honest: Round) -> np.ndarray:
+        """Models [c, d] of the compromised clients, trained on labels turned upside down: 61 - y.
+
+        Images, shuffling and start are those of the round, so that nothing else differs.
+        """
+        seed, number, c = self.settings.seed, honest.number, self.settings.federation.c
+        work = []
+        for client in self.clients(number)[:c].tolist():
+            x, y = self.dataset.train(client)
+            work.append((x, len(CLASSES) - 1 - y, stream(seed, TRAIN, number, client)))
+        models = np.empty((c, honest.d), dtype=np.float32)
+        for some, trained in self.trainer.groups(np.array(to_host(honest.previous)), work):
+            models[some] = to_host(trained)
+        return models
 
     def oracle(self, honest: Round) -> Array:
         """The rule over the benign clients' models alone [d]: the attackers left out by label."""

@@ -42,11 +42,19 @@ def rules_of(name):
 # attacks
 
 
+def needed():
+    """What few attackers need beside the round: the model before, and models of flipped labels."""
+    d = made_up_round().d
+    flipped = np.random.default_rng(8).normal(size=(C, d)).astype(np.float32)
+    before = np.random.default_rng(9).normal(size=d).astype(np.float32)
+    return scene.Known(before=before, flipped=lambda: flipped)
+
+
 def check_attack(name, knowledge):
     """An attack replaces the rows of the compromised clients, and does nothing else."""
     for rule in rules_of(name):
         honest, bad = made_up_round(), byzantine(SETTINGS)
-        crafted = scene.attacked(SETTINGS, name, rule, honest, knowledge)
+        crafted = scene.attacked(SETTINGS, name, rule, honest, knowledge, needed())
         seen = crafted.observed
         assert seen.clients.shape == honest.clients.shape
         assert seen.clients.dtype == honest.clients.dtype
@@ -57,14 +65,14 @@ def check_attack(name, knowledge):
         assert seen.number == honest.number
         if not crafted.succeeded:
             np.testing.assert_array_equal(seen.clients, honest.clients)
-        again = scene.attacked(SETTINGS, name, rule, honest, knowledge)
+        again = scene.attacked(SETTINGS, name, rule, honest, knowledge, needed())
         np.testing.assert_array_equal(again.observed.clients, seen.clients)
         check_refusals(name, rule, honest, knowledge)
         if knowledge == "partial":  # what others trained makes no difference to it
             others = honest.clients.copy()
             others[~bad] = made_up_round(seed=1).clients[~bad]
             elsewhere = scene.attacked(
-                SETTINGS, name, rule, frozen(replace(honest, clients=others)), knowledge
+                SETTINGS, name, rule, frozen(replace(honest, clients=others)), knowledge, needed()
             )
             np.testing.assert_array_equal(elsewhere.observed.clients[bad], seen.clients[bad])
 
@@ -72,7 +80,8 @@ def check_attack(name, knowledge):
 def check_refusals(name, rule, honest, knowledge):
     """An attack says in one line what it cannot work with."""
     entry, bad = scene.attacks()[name], byzantine(SETTINGS)
-    own = {"beta": 2, "rule": rule, "c": C}
+    own = {"beta": 2, "rule": rule, "c": C, "before": needed().before, "memory": {}}
+    own["flipped"] = needed().flipped()
     given = {word: own[word] for word in entry.takes if word in own}
     given |= {"rng": np.random.default_rng(0)}
     broken = honest.clients.copy()
@@ -143,6 +152,10 @@ def check_flags(entry, scores, flagged):
     """Higher is more suspicious, everywhere."""
     if entry.flags == "c":
         assert flagged.sum() == C
+    elif entry.flags == "nobody":
+        assert not flagged.any()
+    elif entry.flags == "own":
+        return  # a rule that looks at more than one number
     elif entry.flags == "votes":
         np.testing.assert_array_equal(flagged, scores >= 1)
     if flagged.any() and not flagged.all():
