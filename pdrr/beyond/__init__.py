@@ -14,12 +14,30 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdrr.methods import Attack, Scheme
 
+if TYPE_CHECKING:
+    from pdrr.beyond.cotrim import CoTrimming
+
 HERE = Path(__file__).parent
 ENTRIES = {"ATTACK": Attack, "SCHEME": Scheme}
+
+
+def improved(rule: str, **settings: Any) -> CoTrimming:
+    """The detector that sees what PDRR cannot: `pdrr.beyond.cotrim.CoTrimming` for a rule."""
+    from pdrr.beyond.cotrim import CoTrimming
+
+    return CoTrimming(rule, **settings)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ATTACKS":
+        return attacks()
+    if name == "RIVALS":
+        return rivals()
+    raise AttributeError(f"module 'pdrr.beyond' has no attribute {name!r}")
 
 
 def attacks() -> dict[str, Attack]:
@@ -39,7 +57,7 @@ def own_rivals() -> tuple[str, ...]:
 
 def files() -> list[Path]:
     """All files of methods, the package's first."""
-    shipped = [*HERE.glob("attacks/*.py"), *HERE.glob("rivals/*.py")]
+    shipped = [*HERE.glob("attacks/*.py"), *HERE.glob("rivals/*.py"), HERE / "cotrim.py"]
     return [*sorted(path for path in shipped if path.stem != "__init__"), *own_files()]
 
 
@@ -62,7 +80,8 @@ def _entries(paths: list[Path]) -> Iterator[Attack | Scheme]:
 def _loaded(path: Path, _changed: int) -> tuple[Attack | Scheme, ...]:
     """The entries of a file; ValueError if it has none, or something else in their place."""
     shipped = HERE in path.parents
-    name = f"pdrr.beyond.{path.parent.name}.{path.stem}" if shipped else f"pdrr_own.{path.stem}"
+    inside = ".".join(path.relative_to(HERE).with_suffix("").parts) if shipped else ""
+    name = f"pdrr.beyond.{inside}" if shipped else f"pdrr_own.{path.stem}"
     spec = spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -12,6 +12,7 @@ import numpy as np
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
 from pdrr.core.dispatch import accelerated
 from pdrr.core.distances import gram, pairwise_squared_distances
+from pdrr.core.order import median_beta, sort_clients
 from pdrr.core.shared import shared
 
 if TYPE_CHECKING:
@@ -67,3 +68,39 @@ def rank_sums(clients: Array) -> tuple[np.ndarray, np.ndarray]:
         first += to_host(xp.sum(ranks, axis=1))
         second += to_host(xp.sum(ranks * ranks, axis=1))
     return first, second
+
+
+@shared
+def sides(observed: Round) -> tuple[np.ndarray, np.ndarray]:
+    """Inner products [k, k] of the models' sides: at the tails, and of the median.
+
+    See `side_products`; the tails are a fifth of the models at either end.
+    """
+    k = observed.k
+    tails = side_products(observed.clients, max(1, k // 5))
+    return tails, side_products(observed.clients, median_beta(k))
+
+
+@accelerated
+def side_products(clients: Array, beta: int) -> np.ndarray:
+    """X X' [k, k], where X is -1 for the beta lowest of a coordinate, 1 for the highest, else 0.
+
+    Models that share a value at an edge share its places: each has the expectation over random
+    tie-breaking. A coordinate in which nobody moves adds nothing.
+    """
+    k, d = clients.shape
+    total = np.zeros((k, k))
+    for cols in blocks(d, k) if beta else ():
+        x = clients[:, cols]
+        ordered = sort_clients(x)
+        side = _beyond(-x, -ordered[k - beta, :], beta) - _beyond(x, ordered[beta - 1, :], beta)
+        total += to_host(side @ side.T)
+    return total
+
+
+def _beyond(x: Array, edge: Array, places: int) -> Array:
+    """How much of each value [k, m] is among the `places` lowest, whose largest is `edge` [m]."""
+    xp = array_namespace(x)
+    below, level = float64(x < edge[None, :]), float64(x == edge[None, :])
+    left = places - xp.sum(below, axis=0)
+    return below + level * (left / xp.sum(level, axis=0))[None, :]
