@@ -23,7 +23,8 @@ class FLAME(Judge):
 
     HDBSCAN on the cosine distances of the models themselves, not of their updates, as the paper
     has it; public code often clusters the rows of the distance matrix, or updates. Whoever is
-    outside is flagged, also where nobody attacks. Updates longer than the median of all are
+    outside is flagged, also where nobody attacks: the cluster loses its rim until hardly more than
+    half of the models are left. Updates longer than the median of all are
     shortened to it, those kept are averaged. Scores are the median distance to the others, plus 2
     outside the cluster. With half of the models or more, the attackers are the cluster.
 
