@@ -13,6 +13,7 @@ from pdrr.core.round_passes import cosines_of
 from pdrr.methods import Scheme
 from pdrr.types import Round
 
+ALIKE = 1e-9  # a weight below it is rounding: where all are copies, nobody is told from the others
 CONFIDENT = 0.99  # what a weight of 1 becomes, whose logit is infinite
 
 
@@ -98,7 +99,7 @@ def client_weights(cosines: np.ndarray) -> np.ndarray:
     pardoned = most[:, None] < most[None, :]
     ratio = np.divide(most[:, None], most[None, :], out=np.ones_like(similar), where=pardoned)
     weights = (1 - (similar * ratio).max(axis=1)).clip(0, 1)
-    if not weights.max():
+    if weights.max() < ALIKE:
         return np.zeros(len(cosines))
     weights /= weights.max()
     weights[weights == 1] = CONFIDENT
