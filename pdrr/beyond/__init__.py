@@ -22,12 +22,12 @@ HERE = Path(__file__).parent
 ENTRIES = {"ATTACK": Attack, "SCHEME": Scheme}
 
 
-def attacks() -> dict[str, Attack]:
+def all_attacks() -> dict[str, Attack]:
     """The attacks that are not in the paper, by name."""
     return {entry.name: entry for entry in _entries(files()) if isinstance(entry, Attack)}
 
 
-def rivals() -> dict[str, Scheme]:
+def all_rivals() -> dict[str, Scheme]:
     """The schemes that are not in the paper, by name."""
     return {entry.name: entry for entry in _entries(files()) if isinstance(entry, Scheme)}
 
