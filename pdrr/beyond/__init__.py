@@ -34,18 +34,18 @@ def improved(rule: str, **settings: Any) -> CoTrimming:
 
 def __getattr__(name: str) -> Any:
     if name == "ATTACKS":
-        return attacks()
+        return all_attacks()
     if name == "RIVALS":
-        return rivals()
+        return all_rivals()
     raise AttributeError(f"module 'pdrr.beyond' has no attribute {name!r}")
 
 
-def attacks() -> dict[str, Attack]:
+def all_attacks() -> dict[str, Attack]:
     """The attacks that are not in the paper, by name."""
     return {entry.name: entry for entry in _entries(files()) if isinstance(entry, Attack)}
 
 
-def rivals() -> dict[str, Scheme]:
+def all_rivals() -> dict[str, Scheme]:
     """The schemes that are not in the paper, by name."""
     return {entry.name: entry for entry in _entries(files()) if isinstance(entry, Scheme)}
 

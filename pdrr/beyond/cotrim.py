@@ -34,7 +34,7 @@ from pdrr.methods import Scheme
 from pdrr.types import Round
 
 LEVEL = 0.01
-"""How often a random direction may have so wide a gap. Frozen before real writers were looked at."""
+"""How often a random direction may have so wide a gap; frozen before real writers were seen."""
 
 LEAST = 8  # models, below which no group stands out
 GROUP = 2  # models in a group: one alone is with nobody
@@ -176,8 +176,9 @@ def likeness(observed: Round) -> np.ndarray:
     and who is on the same side of the median. The first sees whoever pushes far, the second whoever
     hides in the middle.
     """
-    tails, middle = sides(observed)
-    return (_correlation(tails) + _correlation(middle)) / 2
+    tails, middle = map(_correlation, sides(observed))
+    alike: np.ndarray = (tails + middle) / 2
+    return alike
 
 
 def _correlation(products: np.ndarray) -> np.ndarray:

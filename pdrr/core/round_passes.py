@@ -34,7 +34,11 @@ def distances(observed: Round) -> np.ndarray:
 @shared
 def cosines(observed: Round) -> np.ndarray:
     """Cosines of the updates: [k, k] float64; 0 beside an update of length 0, 1 on the diagonal."""
-    inner = products(observed)
+    return cosines_of(products(observed))
+
+
+def cosines_of(inner: np.ndarray) -> np.ndarray:
+    """Cosines [n, n] of n vectors from their inner products; 0 beside 0, 1 on the diagonal."""
     length = np.sqrt(np.diag(inner))
     scale = np.outer(length, length)
     found: np.ndarray = np.divide(inner, scale, out=np.zeros_like(inner), where=scale > 0)

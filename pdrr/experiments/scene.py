@@ -133,7 +133,7 @@ def _dataset(wanted: config.Data, root: Path) -> FederatedDataset:
 
 def attacks() -> dict[str, Attack]:
     """Every attack by its name: the paper's, then the others."""
-    return {attack.name: attack for attack in IN_THE_PAPER} | beyond.attacks()
+    return {attack.name: attack for attack in IN_THE_PAPER} | beyond.all_attacks()
 
 
 @dataclass

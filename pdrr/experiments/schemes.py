@@ -149,7 +149,7 @@ OURS = "PDRR"
 
 def known() -> dict[str, Scheme]:
     """Every scheme by its name, in the order of the paper's tables, rivals last."""
-    return {scheme.name: scheme for scheme in IN_THE_PAPER} | beyond.rivals()
+    return {scheme.name: scheme for scheme in IN_THE_PAPER} | beyond.all_rivals()
 
 
 def usual() -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Files of methods: found in their folders, and refused in one line if they are none."""
 
+import importlib
 import re
 
 import pytest
@@ -22,8 +23,8 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_file_may_hold_an_attack_and_a_scheme(folder):
     (folder / "both.py").write_text(METHOD)
-    assert list(beyond.attacks())[-1] == "one"
-    assert list(beyond.rivals())[-1] == "Two"
+    assert list(beyond.all_attacks())[-1] == "one"
+    assert list(beyond.all_rivals())[-1] == "Two"
     assert beyond.own_rivals() == ("Two",)
 
 
@@ -48,10 +49,17 @@ def test_a_file_that_changes_is_read_again(folder):
 def test_a_file_that_is_no_method_is_refused(folder, text, message):
     (folder / "toy.py").write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)):
-        beyond.attacks()
+        beyond.all_attacks()
 
 
 def test_a_folder_that_is_none_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PDRR_METHODS", str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="PDRR_METHODS needs to be a folder, got .*nowhere"):
-        beyond.rivals()
+        beyond.all_rivals()
+
+
+def test_methods_are_still_found_after_one_was_imported_by_its_name():
+    importlib.import_module("pdrr.beyond.rivals.multi_krum")
+    importlib.import_module("pdrr.beyond.attacks.alie")
+    assert "Multi-Krum" in beyond.all_rivals()
+    assert beyond.all_attacks()
