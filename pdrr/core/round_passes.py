@@ -12,6 +12,7 @@ import numpy as np
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
 from pdrr.core.dispatch import accelerated
 from pdrr.core.distances import gram, pairwise_squared_distances
+from pdrr.core.order import dropped_sides
 from pdrr.core.shared import shared
 
 if TYPE_CHECKING:
@@ -67,3 +68,20 @@ def rank_sums(clients: Array) -> tuple[np.ndarray, np.ndarray]:
         first += to_host(xp.sum(ranks, axis=1))
         second += to_host(xp.sum(ranks * ranks, axis=1))
     return first, second
+
+
+@accelerated
+def side_products(clients: Array, beta: int) -> np.ndarray:
+    """Inner products of the models' sides: [k, k] float64.
+
+    The side of a model in a coordinate is -1 where a trimmed mean drops its value as one of the
+    `beta` smallest, 1 as one of the largest, and 0 where it is kept (`order.dropped_sides`). Two
+    models that are dropped together have a large product, two that are dropped on opposite sides
+    a negative one. 0 <= 2 * beta < k.
+    """
+    k, d = clients.shape
+    total = np.zeros((k, k))
+    for cols in blocks(d, k):
+        side = dropped_sides(clients[:, cols], beta)
+        total += to_host(side @ side.T)
+    return total
