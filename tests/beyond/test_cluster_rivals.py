@@ -6,7 +6,8 @@ from scipy import stats
 
 from pdrr import Round
 from pdrr.beyond.rivals.mandera import Mandera
-from pdrr.core.round_passes import rank_moments
+from pdrr.beyond.rivals.sign_guard import SignGuard
+from pdrr.core.round_passes import cosines, rank_moments
 
 
 def some(k=12, d=400, seed=0, dtype=np.float32):
@@ -87,10 +88,94 @@ def test_mandera_draws_lots_where_nothing_tells_the_clusters_apart():
     assert {mandera(seed).detect(seen).flagged.argmax() for seed in range(20)} == {0, 1}
 
 
-# both
+# SignGuard
 
 
-every_detector = pytest.mark.parametrize("make", [mandera])
+def sign_guard(seed=0, similar=False):
+    return SignGuard(rng=np.random.default_rng(seed), similar=similar)
+
+
+def sign_guard_sim():
+    return sign_guard(similar=True)
+
+
+def along(*scales, d=200):
+    """Updates that differ in their scale only."""
+    direction = np.random.default_rng(1).normal(size=d)
+    return Round(np.outer(scales, direction), np.zeros(d)), direction
+
+
+def test_sign_guard_keeps_all_that_differ_in_scale_within_its_bounds():
+    seen, direction = along(1, 0.5, 2, 1, 2.9, 0.11)
+    for similar in (False, True):
+        model, found = sign_guard(similar=similar).aggregate(seen)
+        assert not found.flagged.any()
+        np.testing.assert_allclose(found.scores, 0, atol=1e-12)
+        # cut to the median length 1, then averaged
+        np.testing.assert_allclose(model, direction * (1 + 0.5 + 1 + 1 + 1 + 0.11) / 6)
+
+
+def test_sign_guard_throws_out_what_is_too_long_or_too_short():
+    seen, direction = along(1, 1, 4, 0.05, 1)
+    model, found = sign_guard().aggregate(seen)
+    assert found.flagged.tolist() == [False, False, True, True, False]
+    np.testing.assert_allclose(found.scores, [0, 0, 1 / 4, 1 / 2, 0], atol=1e-12)
+    np.testing.assert_allclose(model, direction)
+
+
+def test_sign_guard_throws_out_signs_unlike_the_others():
+    seen = some(d=4000)
+    clients = seen.clients.copy()
+    clients[:4] = 2 * seen.previous - clients[:4]  # to where fewer updates point
+    for similar in (False, True):
+        found = sign_guard(similar=similar).detect(changed(seen, clients))
+        assert found.flagged.tolist() == [True] * 4 + [False] * 8
+        assert found.scores[:4].min() > found.scores[4:].max()
+
+
+def test_sign_guard_looks_at_shares_of_signs_among_a_tenth_of_the_coordinates():
+    seen = some(d=30)
+    drawn = np.random.default_rng(0).choice(30, 3, replace=False)
+    sign = np.sign(seen.clients - seen.previous)[:, drawn]
+    shares = np.array([(sign == value).mean(axis=1) for value in (1, 0, -1)]).T
+    shares /= np.where(shares.max(axis=0) > 0, shares.max(axis=0), 1)
+    found = sign_guard().detect(seen)
+    kept = ~found.flagged
+    expected = np.linalg.norm(shares - shares[kept].mean(axis=0), axis=1)
+    assert kept.sum() >= 6
+    np.testing.assert_allclose(found.scores, expected, atol=1e-12)
+
+
+def test_the_median_cosine_to_the_others_is_a_feature_of_the_variant():
+    seen = some(d=300)
+    one, other = sign_guard().detect(seen), sign_guard_sim().detect(seen)
+    assert not np.allclose(one.scores, other.scores)
+    cosine = np.array([np.median(np.delete(row, i)) for i, row in enumerate(cosines(seen))])
+    middle = np.median(cosine)
+    assert middle > 0
+    feature = np.minimum(np.maximum(cosine, 0), middle) / (5 * middle)
+    assert one.flagged.tolist() == other.flagged.tolist()
+    centre = feature[~other.flagged].mean()
+    np.testing.assert_allclose(other.scores**2 - one.scores**2, (feature - centre) ** 2, atol=1e-12)
+
+
+def test_similarity_does_not_count_where_it_is_not_positive():
+    seen = Round(np.vstack([np.eye(4), -np.eye(4)]), np.zeros(4))
+    one, other = sign_guard().detect(seen), sign_guard_sim().detect(seen)
+    np.testing.assert_array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize("similar", [False, True])
+def test_one_model_alone_is_kept(similar):
+    model, found = sign_guard(similar=similar).aggregate(Round(np.ones((1, 5)), np.zeros(5)))
+    assert not found.flagged.any()
+    assert model.tolist() == [1] * 5
+
+
+# all of them
+
+
+every_detector = pytest.mark.parametrize("make", [mandera, sign_guard, sign_guard_sim])
 
 
 @every_detector
