@@ -1,5 +1,6 @@
 """Rivals that cluster the models: MANDERA and SignGuard."""
 
+import array_api_strict
 import numpy as np
 import pytest
 from scipy import stats
@@ -133,30 +134,23 @@ def test_sign_guard_throws_out_signs_unlike_the_others():
         assert found.scores[:4].min() > found.scores[4:].max()
 
 
-def test_sign_guard_looks_at_shares_of_signs_among_a_tenth_of_the_coordinates():
-    seen = some(d=30)
-    drawn = np.random.default_rng(0).choice(30, 3, replace=False)
+@pytest.mark.parametrize("similar", [False, True])
+def test_sign_guard_looks_at_signs_of_a_tenth_and_at_the_median_cosine(similar):
+    seen = some(d=300)
+    drawn = np.random.default_rng(0).choice(300, 30, replace=False)
     sign = np.sign(seen.clients - seen.previous)[:, drawn]
     shares = np.array([(sign == value).mean(axis=1) for value in (1, 0, -1)]).T
-    shares /= np.where(shares.max(axis=0) > 0, shares.max(axis=0), 1)
-    found = sign_guard().detect(seen)
+    features = shares / shares.max(axis=0)
+    if similar:
+        cosine = np.array([np.median(np.delete(row, i)) for i, row in enumerate(cosines(seen))])
+        middle = np.median(cosine)
+        assert middle > 0
+        features = np.column_stack([features, cosine.clip(0, middle) / (5 * middle)])
+    found = sign_guard(similar=similar).detect(seen)
     kept = ~found.flagged
-    expected = np.linalg.norm(shares - shares[kept].mean(axis=0), axis=1)
-    assert kept.sum() >= 6
+    expected = np.linalg.norm(features - features[kept].mean(axis=0), axis=1)
+    assert kept.sum() >= 4
     np.testing.assert_allclose(found.scores, expected, atol=1e-12)
-
-
-def test_the_median_cosine_to_the_others_is_a_feature_of_the_variant():
-    seen = some(d=300)
-    one, other = sign_guard().detect(seen), sign_guard_sim().detect(seen)
-    assert not np.allclose(one.scores, other.scores)
-    cosine = np.array([np.median(np.delete(row, i)) for i, row in enumerate(cosines(seen))])
-    middle = np.median(cosine)
-    assert middle > 0
-    feature = np.minimum(np.maximum(cosine, 0), middle) / (5 * middle)
-    assert one.flagged.tolist() == other.flagged.tolist()
-    centre = feature[~other.flagged].mean()
-    np.testing.assert_allclose(other.scores**2 - one.scores**2, (feature - centre) ** 2, atol=1e-12)
 
 
 def test_similarity_does_not_count_where_it_is_not_positive():
@@ -211,3 +205,13 @@ def test_both_dtypes_give_one_verdict(make):
     one, other = make().detect(seen), make().detect(double)
     np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5, atol=1e-7)
     assert one.flagged.tolist() == other.flagged.tolist()
+
+
+@every_detector
+def test_another_array_library_gives_the_same(make):
+    seen = some()
+    there = Round(*(array_api_strict.asarray(x) for x in (seen.clients, seen.previous)))
+    model, found = make().aggregate(seen)
+    other_model, other = make().aggregate(there)
+    np.testing.assert_allclose(np.asarray(other.scores), found.scores, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(other_model), model, rtol=1e-6, atol=1e-7)
