@@ -404,6 +404,8 @@ def test_products_of_sides_count_what_is_dropped_together():
     side = np.array([[-1, 0, 1 / 4], [0, -1, 1 / 4], [0, 0, 1 / 4], [0, 1, -1], [1, 0, 1 / 4]])
     for rule in (numba.side_products, PLAIN["side_products"]):
         np.testing.assert_allclose(rule(clients, 1), side @ side.T, rtol=1e-14)
+    elsewhere = round_passes.side_products(array_api_strict.asarray(clients), 1)
+    np.testing.assert_allclose(elsewhere, side @ side.T, rtol=1e-14)
 
 
 @pytest.mark.parametrize("k", [4, 5])
