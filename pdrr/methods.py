@@ -72,8 +72,8 @@ class Scheme:
         As records, tables and panels have it.
     make : callable
         ``make(server) -> detector`` for one round; ``server`` has ``rule``, ``c``, ``beta``,
-        ``rng()`` and, for those that need them, ``auxiliary()`` and ``network``. A detector that
-        was trained before the round tells the seconds as ``setup_s``.
+        ``rng()`` and, for those that need them, ``auxiliary()``, ``network`` and ``layers``. A
+        detector that was trained before the round tells the seconds as ``setup_s``.
     axis : str, or mapping from rules to str
         What its statistic is, for the axis of a figure.
     reference : str

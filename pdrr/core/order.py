@@ -101,6 +101,36 @@ def kept_fraction(block: Array, beta: int, ordered: Array | None = None) -> Arra
     return kept
 
 
+def dropped_sides(block: Array, beta: int) -> Array:
+    """On which side a trimmed mean drops each value, in expectation over random tie-breaking.
+
+    Parameters
+    ----------
+    block : array [k, m]
+        Some coordinates of all models.
+    beta : int
+        Values dropped per side.
+
+    Returns
+    -------
+    array [k, m] float64 in [-1, 1]: -1 among the beta smallest, 1 among the beta largest, 0 if
+    kept; models that share a value at an edge share what falls to it. Each column sums to 0.
+    """
+    xp = array_namespace(block)
+    if not beta:
+        return xp.zeros_like(block, dtype=xp.float64)
+    ordered = sort_clients(block)
+    low, high = ordered[beta, :][None, :], ordered[block.shape[0] - 1 - beta, :][None, :]
+    below, above = block < low, block > high
+    side = float64(above) - float64(below)
+    for sign, edge, outside in ((-1, low, below), (1, high, above)):
+        shared = block == edge
+        left = beta - float64(xp.count_nonzero(outside, axis=0))
+        share = left / float64(xp.count_nonzero(shared, axis=0))
+        side = side + sign * share[None, :] * float64(shared)
+    return side
+
+
 def _per_block(clients: Array, rule: Callable[[Array], Array]) -> Array:
     """Apply `rule` ([k, m] -> [m] float64) to blocks of coordinates; the result in their dtype."""
     xp, (k, d) = array_namespace(clients), clients.shape

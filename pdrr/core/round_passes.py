@@ -12,7 +12,7 @@ import numpy as np
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
 from pdrr.core.dispatch import accelerated
 from pdrr.core.distances import gram, pairwise_squared_distances
-from pdrr.core.order import median_beta, sort_clients
+from pdrr.core.order import dropped_sides, median_beta
 from pdrr.core.shared import shared
 
 if TYPE_CHECKING:
@@ -87,24 +87,16 @@ def sides(observed: Round) -> tuple[np.ndarray, np.ndarray]:
 
 @accelerated
 def side_products(clients: Array, beta: int) -> np.ndarray:
-    """X X' [k, k], where X is -1 for the beta lowest of a coordinate, 1 for the highest, else 0.
+    """Inner products of the models' sides: [k, k] float64.
 
-    Models that share a value at an edge share its places: each has the expectation over random
-    tie-breaking. A coordinate in which nobody moves adds nothing.
+    The side of a model in a coordinate is -1 where a trimmed mean drops its value as one of the
+    `beta` smallest, 1 as one of the largest, and 0 where it is kept (`order.dropped_sides`). Two
+    models that are dropped together have a large product, two that are dropped on opposite sides
+    a negative one. 0 <= 2 * beta < k.
     """
     k, d = clients.shape
     total = np.zeros((k, k))
-    for cols in blocks(d, k) if beta else ():
-        x = clients[:, cols]
-        ordered = sort_clients(x)
-        side = _beyond(-x, -ordered[k - beta, :], beta) - _beyond(x, ordered[beta - 1, :], beta)
+    for cols in blocks(d, k):
+        side = dropped_sides(clients[:, cols], beta)
         total += to_host(side @ side.T)
     return total
-
-
-def _beyond(x: Array, edge: Array, places: int) -> Array:
-    """How much of each value [k, m] is among the `places` lowest, whose largest is `edge` [m]."""
-    xp = array_namespace(x)
-    below, level = float64(x < edge[None, :]), float64(x == edge[None, :])
-    left = places - xp.sum(below, axis=0)
-    return below + level * (left / xp.sum(level, axis=0))[None, :]

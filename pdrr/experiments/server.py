@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from pdrr.federation import streams
+from pdrr.federation import layers, streams
 from pdrr.federation.rounds import Federation
 from pdrr.methods import Scheme
 from pdrr.types import Detection, Round
@@ -45,6 +45,12 @@ class Server:
     def auxiliary(self) -> tuple[np.ndarray, np.ndarray]:
         """Images [n, 28, 28, 1] and labels [n] of the server's own."""
         return self.federation.dataset.auxiliary()
+
+    @property
+    def layers(self) -> tuple[tuple[int, int, int], ...]:
+        """(start, stop, dimensions) of each layer in a model [d]."""
+        model = self.settings.model
+        return layers.layers(model.filters, model.units)
 
     @property
     def network(self) -> LocalTrainer:

@@ -2,6 +2,8 @@
 
 import importlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -26,6 +28,12 @@ def test_a_file_may_hold_an_attack_and_a_scheme(folder):
     assert list(beyond.all_attacks())[-1] == "one"
     assert list(beyond.all_rivals())[-1] == "Two"
     assert beyond.own_rivals() == ("Two",)
+
+
+def test_methods_are_found_also_after_one_of_them_was_imported():
+    code = "import pdrr.beyond.attacks.alie, pdrr.beyond.rivals.multi_krum; from pdrr import beyond"
+    code += "; assert beyond.attacks(); assert beyond.rivals()"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_file_that_changes_is_read_again(folder):

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import pdrr.core.arrays
 from helpers import oracles
 from pdrr import ATTACKS, PDRR, Round, attacks, defenses, krum, median, trimmed_mean
 from pdrr.baselines import jackknife
-from pdrr.core import checks, directions, dispatch, distances, order
+from pdrr.core import checks, directions, dispatch, distances, order, round_passes
 from pdrr.core.kernels import numba, sorting, sums
 
 pytest.importorskip("numba")
@@ -42,6 +43,8 @@ PLAIN = {
         defenses.sign_sums,
         jackknife.kept_values,
         jackknife.mean_without,
+        round_passes.rank_sums,
+        round_passes.side_products,
     )
 }
 RULES = {"krum": {"c": 2}, "trimmed_mean": {"beta": 2}, "median": {}}
@@ -359,6 +362,77 @@ def test_distances_of_whole_numbers_are_exact(clients):
 
 
 @given(cases())
+def test_sums_of_ranks_are_the_same_bit_for_bit(case):
+    clients = case[0].clients
+    found, expected = numba.rank_sums(clients), PLAIN["rank_sums"](clients)
+    for one, other in zip(found, expected, strict=True):
+        same(one, other)
+    k, d = clients.shape
+    assert found[0].sum() == d * k * (k + 1) / 2
+
+
+@pytest.mark.parametrize("k", [*range(1, 10), 49, 50, 300])
+def test_ranks_are_those_of_scipy(k):
+    clients = observed(k, TILE + 9, k).clients
+    ranks = stats.rankdata(clients, axis=0)
+    for rule in (numba.rank_sums, PLAIN["rank_sums"]):
+        first, second = rule(clients)
+        assert np.array_equal(first, ranks.sum(axis=1))
+        assert np.array_equal(second, (ranks**2).sum(axis=1))
+
+
+@pytest.mark.parametrize("side", [3, 5])  # either kind of processor
+@given(case=cases())
+def test_products_of_sides_are_the_same(side, case):
+    clients = case[0].clients
+    k = len(clients)
+    for beta in {0, min(case[2], (k - 1) // 2), (k - 1) // 2}:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(numba, "SIDE", side)
+            found = numba.side_products(clients, beta)
+        expected = PLAIN["side_products"](clients, beta)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-10)
+        assert (found == found.T).all()
+        # the sides of a coordinate add up to 0, and so do the products with them
+        np.testing.assert_allclose(found.sum(axis=0), 0, atol=1e-9)
+
+
+def test_products_of_sides_count_what_is_dropped_together():
+    clients = np.array([[0, 1, 9], [1, 0, 9], [2, 2, 9], [3, 4, 0], [4, 3, 9]], np.float32)
+    # at the last coordinate one model is dropped below, and four share one place above
+    side = np.array([[-1, 0, 1 / 4], [0, -1, 1 / 4], [0, 0, 1 / 4], [0, 1, -1], [1, 0, 1 / 4]])
+    for rule in (numba.side_products, PLAIN["side_products"]):
+        np.testing.assert_allclose(rule(clients, 1), side @ side.T, rtol=1e-14)
+    elsewhere = round_passes.side_products(array_api_strict.asarray(clients), 1)
+    np.testing.assert_allclose(elsewhere, side @ side.T, rtol=1e-14)
+
+
+@pytest.mark.parametrize("k", [4, 5])
+def test_sides_are_the_mean_over_all_ways_to_break_ties(k):
+    for column in itertools.product(range(3), repeat=k):
+        block = np.array(column, np.float32)[:, None]
+        for beta in range((k - 1) // 2 + 1):
+            found = order.dropped_sides(block, beta)[:, 0]
+            sides = []
+            for lots in itertools.permutations(range(k)):
+                place = np.argsort(np.lexsort((lots, column)))
+                sides.append(np.where(place < beta, -1, np.where(place >= k - beta, 1, 0)))
+            np.testing.assert_allclose(found, np.mean(sides, axis=0), atol=1e-12)
+
+
+def test_values_at_an_edge_are_shared_in_some_coordinates_only():
+    clients = observed(11, 4 * TILE + 5, 1, kind="gauss").clients
+    clients[:, ::3] = clients[0, ::3]
+    clients[:4, 1::6] = clients[4, 1::6]
+    for beta in range(6):
+        found, expected = (
+            rule(clients, beta) for rule in (numba.side_products, PLAIN["side_products"])
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-10)
+
+
+@given(cases())
 def test_sums_of_signs_are_the_same(case):
     seen, rows, _ = case
     chosen = seen.clients[rows[0]]
@@ -447,6 +521,8 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
             numba.pair_distances(seen.clients, rows, rows[:3], rows[4:]),
             *numba.sign_sums(seen, rows, seen.clients[0]),
             *numba.lengths(seen, rows, seen.clients[0]),
+            *numba.rank_sums(seen.clients),
+            numba.side_products(seen.clients, 2),
         )
 
     expected = everything()
@@ -492,6 +568,17 @@ def test_views_and_files_give_what_their_copies_give(rule, tmp_path):
             same(own, model)
             same(found.statistic, expected.statistic)
             assert type(own) is np.ndarray
+
+
+def test_ranks_and_sides_of_views_and_files_are_those_of_their_copies(tmp_path):
+    wide = observed(14, 3 * TILE + 40, 4).clients
+    wide.tofile(tmp_path / "stack")
+    mapped = np.memmap(tmp_path / "stack", np.float32, mode="r", shape=wide.shape)
+    for cut in (np.s_[::-1], np.s_[::-2, 5:], np.s_[3:12, 7:-9], np.s_[1::3, TILE:]):
+        copy = np.ascontiguousarray(wide[cut])
+        for stack in (wide[cut], mapped[cut]):
+            same(np.array(numba.rank_sums(stack)), np.array(PLAIN["rank_sums"](copy)))
+            same(numba.side_products(stack, 1), numba.side_products(copy, 1))
 
 
 def test_previous_and_chosen_models_may_be_strided():

@@ -101,7 +101,7 @@ def check_refusals(name, rule, honest, knowledge):
 
 # schemes
 
-OF_MODELS = frozenset({"FLAME"})  # they compare models, not updates
+OF_MODELS = frozenset({"AlignIns", "FLAME"})  # they compare models, not updates
 
 
 class NoData(Server):
@@ -148,7 +148,7 @@ def check_scheme(entry, rule, store, empty_store):
     else:
         find(server_of(rule, empty_store, NoData, observed), entry)
         if entry.name not in OF_MODELS:
-            check_translation(entry, rule, store)
+            check_translation(entry, rule, store, d if "layers" in entry.needs else 40)
 
 
 def check_flags(entry, scores, flagged):
@@ -202,11 +202,11 @@ def found_or_refused(server, entry):
         return None, str(error)
 
 
-def check_translation(entry, rule, store):
+def check_translation(entry, rule, store, d):
     """Only differences to the previous model count: whole numbers, so that nothing is rounded."""
     rng = np.random.default_rng(2)
-    clients = rng.integers(-9, 9, (K, 40)).astype(np.float32)
-    here = Round(clients, np.zeros(40, np.float32), 2)
+    clients = rng.integers(-9, 9, (K, d)).astype(np.float32)
+    here = Round(clients, np.zeros(d, np.float32), 2)
     there = Round(clients + 64, here.previous + 64, 2)
     one, other = (find(server_of(rule, store, observed=o), entry).detection for o in (here, there))
     np.testing.assert_array_equal(to_host(one.scores), to_host(other.scores))

@@ -21,7 +21,7 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_features
 
 import pdrr.core.arrays
-from pdrr.core.kernels import columns, leave_one_out, sorting, sums
+from pdrr.core.kernels import columns, leave_one_out, ranks, sorting, sums
 from pdrr.core.kernels.network import sorting_program
 
 if TYPE_CHECKING:
@@ -244,6 +244,33 @@ def mean_without(
     for _ in _pieces(work, len(x)):
         pass
     return out
+
+
+def rank_sums(clients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `pdrr.core.round_passes.rank_sums`."""
+    flat, starts = _flat(clients)
+
+    def work(begin: int, end: int) -> Any:
+        return ranks.rank_sums(flat, starts + begin, end - begin)
+
+    twice, square = _total(work, clients.shape[1], (2, len(starts)))
+    return twice / 2, square / 4
+
+
+def side_products(clients: np.ndarray, beta: int) -> np.ndarray:
+    """As `pdrr.core.round_passes.side_products`."""
+    flat, starts = _flat(clients)
+    k, d = clients.shape
+    if not beta:
+        return np.zeros((k, k))
+    program = sorting_program(k, beta - 1, k - beta + 1)
+
+    def work(begin: int, end: int) -> Any:
+        piece = _whole_tiles(flat, starts, begin, end)
+        return ranks.side_products(*piece, end - begin, *program, beta, SIDE)
+
+    lower = np.tril(_total(work, d, (k, k)))
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 # pieces and threads
