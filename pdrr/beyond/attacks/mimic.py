@@ -71,7 +71,7 @@ def principal_shares(squared_distances: np.ndarray) -> np.ndarray:
     rows = squared_distances.mean(axis=0)
     centred = -(squared_distances - rows - rows[:, None] + rows.mean()) / 2
     _, vectors = np.linalg.eigh(centred)
-    return np.abs(vectors[:, -1])
+    return np.asarray(np.abs(vectors[:, -1]))
 
 
 ATTACK = Attack("mimic", "Mimic attack", mimic, "Karimireddy, He, Jaggi, ICLR 2022")
