@@ -41,10 +41,3 @@ def extreme_values(
         )
     seen = crafted.observed.clients
     return attackers, array_namespace(seen).take(seen, like(attackers, seen), axis=0)
-
-
-def check_share(who: str, name: str, value: float) -> float:
-    """`value`; ValueError unless it lies between 0 and 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{who} needs 0 <= {name} <= 1, got {value}")
-    return value

@@ -9,10 +9,9 @@ import numpy as np
 
 from pdrr.aggregators import krum_index
 from pdrr.attacks import compromised, replace_rows
-from pdrr.beyond.extreme_values import check_share
 from pdrr.beyond.krum_search import around, largest_step
 from pdrr.core.arrays import Array, array_namespace, float64, like
-from pdrr.core.checks import check_c
+from pdrr.core.checks import check_c, check_share
 from pdrr.core.directions import lengths, mean_direction, row_direction
 from pdrr.core.distances import pairwise_squared_distances
 from pdrr.methods import Attack
@@ -30,9 +29,10 @@ def krum_flip(
     """As `pdrr.attacks.krum_attack`, with copies that differ in sign here and there.
 
     The first attacker sends w_p - lambda * s. Each of the others sends the same but for a random
-    share of the coordinates, where it sends the next value or so beyond w_p, on the other side:
-    half the way to -lambda * s turned round, and the sign is another all the same. Copies are then
-    apart, and lambda is the largest for which Krum still selects one of them in the simulation.
+    share of the coordinates, where it stops just beyond w_p, a few units in the last place to the
+    side of s: the sign is the other one, and the distance hardly more than lambda. In the
+    simulation copies are as far apart, and as near to honest models, as that makes them on average:
+    Krum may select any of them.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def poisoned_fl(
     rng: np.random.Generator,  # noqa: ARG001
     before: Array | None = None,
     memory: dict[str, Any] | None = None,
-    seed: int = 0,
+    secret: int = 0,
 ) -> Crafted:
     """Send factor * |h| * (v / |v|) * s, c times, for the secret signs s [d] of the whole run.
 
@@ -51,8 +51,8 @@ def poisoned_fl(
         What is kept from round to round, on the host: ``signs``, ``factor``, ``update``, and
         ``then`` and ``tested``, the global model and the number of the round of the last look. It
         is changed.
-    seed : int
-        Decides s.
+    secret : int
+        The seed of s: the same throughout a run.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def poisoned_fl(
             f"poisoned_fl needs before of shape [{honest.d}], got {tuple(before.shape)}"
         )
     if "signs" not in memory:
-        draw = np.random.default_rng(seed).integers(0, 2, honest.d, dtype=np.int8)
+        draw = np.random.default_rng(secret).integers(0, 2, honest.d, dtype=np.int8)
         memory |= {"signs": 2 * draw - 1, "factor": START}
         memory |= {"then": to_host(honest.previous).copy(), "tested": honest.number}
     if honest.number - memory["tested"] >= EVERY:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pdrr.attacks import replace_rows
-from pdrr.beyond.extreme_values import check_share, extreme_values
+from pdrr.beyond.extreme_values import extreme_values
 from pdrr.core.arrays import Array, array_namespace, like
+from pdrr.core.checks import check_share
 from pdrr.methods import Attack
 from pdrr.types import Crafted, Round
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from pdrr.attacks import compromised, replace_rows
-from pdrr.beyond.extreme_values import check_share
 from pdrr.core.arrays import Array, array_namespace, like
+from pdrr.core.checks import check_share
 from pdrr.methods import Attack
 from pdrr.types import Crafted, Round
 
