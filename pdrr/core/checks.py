@@ -96,6 +96,13 @@ def check_c(who: str, k: int, c: int | None) -> int:
     return c
 
 
+def check_share(who: str, name: str, value: float) -> float:
+    """`value`; ValueError unless it lies between 0 and 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{who} needs 0 <= {name} <= 1, got {value}")
+    return value
+
+
 def whole(who: str, name: str, value: Any) -> int:
     """`value` as an int; an error unless it is an integer >= 0."""
     if check_int(who, name, value) < 0:

@@ -34,7 +34,8 @@ def alie(
         As in `pdrr.attacks.trimmed_mean_attack`. Full knowledge: mean and deviation of the benign
         models; partial, as its authors have it: of the attackers' own.
     z : float, optional
-        Deviations from the mean; `largest_z` by default.
+        Deviations from the mean; `largest_z` by default. (Public code often has the probability
+        there in place of its quantile, or a constant 1.5.)
     noise : float >= 0
         Each attacker adds noise of its own of so many deviations: 0 for copies.
 
@@ -76,7 +77,8 @@ def alie(
 def largest_z(k: int, c: int) -> float:
     """How far the attackers may stand off and still have enough supporters: section 3.2.
 
-    With c attackers, floor(k / 2 + 1) - c benign models have to lie farther out than they do.
+    With c attackers, floor(k / 2 + 1) - c benign models have to lie farther out than they do. One
+    attacker among an even number has to stand a little beyond their mean: z is then negative.
 
     Examples
     --------
@@ -84,9 +86,9 @@ def largest_z(k: int, c: int) -> float:
     >>> [round(largest_z(50, c), 4) for c in (24, 20, 10, 5)]
     [1.4261, 0.8416, 0.2533, 0.0837]
     """
-    supporters = k // 2 + 1 - c
-    if not 0 < supporters < k - c:
+    if not 1 <= c < k / 2:
         raise ValueError(f"alie needs 1 <= c < k / 2, got c={c} for k={k}")
+    supporters = k // 2 + 1 - c
     return NormalDist().inv_cdf((k - c - supporters) / (k - c))
 
 
