@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # here, before functions take these names: whoever imports a method would put the folders over them
-import pdrr.beyond.attacks
-import pdrr.beyond.rivals  # noqa: F401
 from pdrr.methods import Attack, Scheme
 
 if TYPE_CHECKING:

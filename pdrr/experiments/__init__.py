@@ -3,6 +3,7 @@
 Each notebook makes one call here and one in `pdrr.book`.
 """
 
+from pdrr.experiments.against import against
 from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
 from pdrr.experiments.chains import errors_by_q, every_round
@@ -20,6 +21,7 @@ from pdrr.experiments.variations import by_count, by_epsilon
 
 __all__ = [
     "Records",
+    "against",
     "alike_clients",
     "anatomy",
     "attacked_coordinate",
