@@ -10,9 +10,9 @@ from pandas.io.formats.style import Styler
 from pdrr.book.readings import shown
 from pdrr.claims.words import interval, short
 from pdrr.core.rules import in_words
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.chains import ORACLE
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY
 from pdrr.experiments.thresholds import COUNTS
 
 BY = ["rule", "beta"]

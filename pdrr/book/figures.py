@@ -17,8 +17,8 @@ from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFo
 
 from pdrr.book.style import BENIGN, FLAGGED, GREEN, LINE, MALICIOUS, NONE, RED, STYLE
 from pdrr.core.rules import in_words
+from pdrr.experiments.attacking import attacks
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import attacks
 from pdrr.experiments.schemes import OURS, in_order, known
 
 

@@ -15,9 +15,9 @@ from pdrr.book.readings import shown
 from pdrr.book.style import STYLE
 from pdrr.claims.words import short, span
 from pdrr.core.rules import DEFENDED, in_words
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.chains import ORACLE
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY
 
 COLUMNS = {"partial": "partial knowledge", "full": "full knowledge", NOBODY: "nobody attacks"}
 

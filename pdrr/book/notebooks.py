@@ -26,7 +26,8 @@ from tabulate import tabulate
 from pdrr import experiments
 from pdrr.core.files import atomic
 from pdrr.core.rules import RULES
-from pdrr.experiments.scene import NOBODY, scene
+from pdrr.experiments.attacking import NOBODY
+from pdrr.experiments.scene import scene
 
 
 def find(folder: Path, stem: str) -> Path:

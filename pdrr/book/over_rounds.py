@@ -20,9 +20,9 @@ from pdrr.book.style import BENIGN, LINE, MALICIOUS, STYLE
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import short, span
 from pdrr.core.rules import in_words
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.chains import LOOP, ORACLE
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY
 from pdrr.experiments.schemes import OURS
 
 KNOWN = ("full", "partial")

@@ -18,7 +18,7 @@ from pdrr.claims.words import span
 from pdrr.config import Settings
 from pdrr.core.rules import in_words, own_setting
 from pdrr.defenses import count
-from pdrr.experiments import scene
+from pdrr.experiments import attacking, scene
 from pdrr.federation.streams import byzantine
 from pdrr.types import Crafted, Round
 
@@ -37,7 +37,9 @@ def honest_rounds(
 ) -> Honest:
     """Rounds as the clients trained them, each with its settings; from the cache if it has them."""
     scenes = [
-        scene.scene(rule, attack=scene.NOBODY, seed=seed, number=number, profile=profile, **options)
+        scene.scene(
+            rule, attack=attacking.NOBODY, seed=seed, number=number, profile=profile, **options
+        )
         for seed, number in product(seeds, numbers)
     ]
     return [(each.settings, each.honest) for each in scenes]
@@ -63,7 +65,7 @@ def lambda_table(honest: Honest, cs: Sequence[int] = (10, 20)) -> Styler:
         ratios, tight, needed = [], [], []
         for chosen, each in honest:
             own = scene.settings(chosen.profile, chosen.data.source, chosen.seed, c=c)
-            crafted = scene.attacked(own, "krum", "krum", each, knowledge)
+            crafted = attacking.attacked(own, "krum", "krum", each, knowledge)
             if not crafted.succeeded:
                 continue
             best, observed = crafted.detail["lambda"], crafted.observed
@@ -150,7 +152,7 @@ def _attacked(honest: Honest, rule: str, beta: int) -> Iterator[tuple[Settings, 
     for chosen, each in honest:
         source = chosen.data.source
         own = scene.settings(chosen.profile, source, chosen.seed, beta=beta)
-        yield own, scene.attacked(own, rule, rule, each, "partial").observed
+        yield own, attacking.attacked(own, rule, rule, each, "partial").observed
 
 
 def directions_table(honest: Mapping[str, Honest]) -> Styler:

@@ -18,9 +18,10 @@ from pdrr.core.files import digest
 from pdrr.core.rules import DEFENDED, in_words, own_setting
 from pdrr.core.shared import forget
 from pdrr.experiments import schemes as entries
+from pdrr.experiments.attacking import NOBODY, Known, attacked, attacks
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, Known, attacked, attacks, dataset, settings
+from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.server import Server, find
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store

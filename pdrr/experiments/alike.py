@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from pdrr.data import FederatedDataset
+from pdrr.experiments.attacking import attacked
 from pdrr.experiments.likeness import Products, mean_among
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import Scene, attacked, dataset, defense, settings
+from pdrr.experiments.scene import Scene, dataset, defense, settings
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.federation.streams import SAMPLE, stream

@@ -28,10 +28,11 @@ from pdrr.core.arrays import Array, accelerator, to_host
 from pdrr.core.files import atomic, digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
+from pdrr.experiments.attacking import NOBODY, attacked
 from pdrr.experiments.cache import code_digest
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, Scene, attacked, dataset, defense, settings
+from pdrr.experiments.scene import Scene, dataset, defense, settings
 from pdrr.experiments.thresholds import unlabelled
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments import schemes as entries
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, defense, scene
+from pdrr.experiments.scene import defense, scene
 from pdrr.experiments.schemes import OURS
 from pdrr.experiments.server import Server, find
 from pdrr.federation.streams import DETECT, stream

@@ -14,9 +14,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from pdrr.experiments import schemes as entries
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.cache import cached
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, Scene, defense, scene, settings
+from pdrr.experiments.scene import Scene, defense, scene, settings
 from pdrr.experiments.server import Found, Server, find
 from pdrr.federation.store import Store
 

@@ -12,8 +12,9 @@ from pdrr.config import Settings
 from pdrr.core.arrays import blocks
 from pdrr.core.order import sort_clients, trimmed_mean_of_sorted
 from pdrr.core.rules import own_setting
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, scene
+from pdrr.experiments.scene import scene
 from pdrr.types import Round
 
 SHOWN, IMAGES, FILTERS, SIDE = 3, 4, 4, 5  # clients, images of each, 5x5 filters of the network

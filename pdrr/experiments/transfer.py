@@ -11,8 +11,9 @@ import pandas as pd
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.core.rules import DEFENDED, RULES, own_setting
+from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, Scene, defense, scene
+from pdrr.experiments.scene import Scene, defense, scene
 from pdrr.experiments.variations import varied
 from pdrr.federation.store import Store
 from pdrr.types import Crafted, Detection, Round

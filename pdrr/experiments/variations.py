@@ -13,8 +13,9 @@ import pandas as pd
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.core.rules import own_setting
+from pdrr.experiments.attacking import NOBODY, attacked
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import NOBODY, Scene, attacked, defense, scene
+from pdrr.experiments.scene import Scene, defense, scene
 from pdrr.federation.store import Store
 from pdrr.types import Detection
 

@@ -19,7 +19,7 @@ from pdrr.book import contents, figures, notebooks, sketches, tables
 from pdrr.cli.main import main
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED
-from pdrr.experiments import scene
+from pdrr.experiments import attacking, scene
 from pdrr.experiments.alone import detection
 from pdrr.experiments.records import Records, recorded
 from pdrr.federation.graph import GraphTrainer
@@ -274,7 +274,7 @@ def test_everything_is_computed_before_the_kernel_starts(page, cache, monkeypatc
         return timing_records()
 
     monkeypatch.setattr(GraphTrainer, "train", compute)
-    monkeypatch.setattr(scene, "attacked", scene.attacked if page in FIGURES[:7] else compute)
+    monkeypatch.setattr(scene, "attacked", attacking.attacked if page in FIGURES[:7] else compute)
     monkeypatch.setattr(experiments, "timing", timing)
     names = dict(values)
     for cell in code(page):

@@ -123,7 +123,7 @@ def test_one_draw_is_counted_in_very_different_ways(counts, honest):
     assert high == 1
     chosen, each = honest["trimmed_mean"][0]
     same = each.clients.copy()
-    same[:20] = trials.scene.attacked(
+    same[:20] = trials.attacking.attacked(
         chosen, "trimmed_mean", "trimmed_mean", each, "partial"
     ).observed.clients[0]
     found = trials.trimmed_counts(Round(same, each.previous), 10)["expectation"]

@@ -7,9 +7,10 @@ import pytest
 
 from pdrr import experiments
 from pdrr.experiments import chains as module
+from pdrr.experiments.attacking import attacked
 from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.records import each_run
-from pdrr.experiments.scene import attacked, dataset, defense, settings
+from pdrr.experiments.scene import dataset, defense, settings
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.metrics import far, mar

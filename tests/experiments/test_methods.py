@@ -9,7 +9,7 @@ from pdrr import attacks as functions
 from pdrr import experiments
 from pdrr.book import figures, tables
 from pdrr.core.rules import DEFENDED
-from pdrr.experiments import regenerate, scene, schemes
+from pdrr.experiments import attacking, regenerate, schemes
 from pdrr.experiments.records import Records
 from pdrr.federation.store import Store
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("small")
 
 
 @pytest.mark.parametrize("knowledge", functions.KNOWLEDGE)
-@pytest.mark.parametrize("name", scene.attacks())
+@pytest.mark.parametrize("name", attacking.attacks())
 def test_an_attack_keeps_the_contract(name, knowledge):
     entry_contract.check_attack(name, knowledge)
 
@@ -29,8 +29,8 @@ def test_a_scheme_keeps_the_contract(name, rule, store, tmp_path):
 
 
 def test_the_paper_s_attacks_have_the_names_of_its_rules():
-    assert tuple(entry.name for entry in scene.IN_THE_PAPER) == DEFENDED
-    assert [entry.function for entry in scene.IN_THE_PAPER] == list(functions.ATTACKS.values())
+    assert tuple(entry.name for entry in attacking.IN_THE_PAPER) == DEFENDED
+    assert [entry.function for entry in attacking.IN_THE_PAPER] == list(functions.ATTACKS.values())
 
 
 # a method in a file of its own

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pdrr import Round
-from pdrr.experiments import scene
+from pdrr.experiments import attacking
 
 K, C, D = 15, 4, 60
 SCATTERED = np.isin(np.arange(K), [2, 3, 7, 10])
@@ -38,7 +38,7 @@ def own_settings(honest, scale=1.0, beta=4, rule="trimmed_mean", c=C):
 
 def run(name, honest, byzantine=SCATTERED, knowledge="full", seed=100, own=None, **settings):
     """The round under an attack, by its entry."""
-    entry = scene.attacks()[name]
+    entry = attacking.attacks()[name]
     given = own or own_settings(honest)
     taken = {word: given[word] for word in entry.takes}
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from helpers import miniature
 from pdrr import Round
 from pdrr.core.arrays import to_host
 from pdrr.core.rules import DEFENDED
-from pdrr.experiments import scene
+from pdrr.experiments import attacking
 from pdrr.experiments.server import Server, find
 from pdrr.federation.rounds import Federation
 from pdrr.federation.streams import byzantine
@@ -47,14 +47,14 @@ def needed():
     d = made_up_round().d
     flipped = np.random.default_rng(8).normal(size=(C, d)).astype(np.float32)
     before = np.random.default_rng(9).normal(size=d).astype(np.float32)
-    return scene.Known(before=before, flipped=lambda: flipped)
+    return attacking.Known(before=before, flipped=lambda: flipped)
 
 
 def check_attack(name, knowledge):
     """An attack replaces the rows of the compromised clients, and does nothing else."""
     for rule in rules_of(name):
         honest, bad = made_up_round(), byzantine(SETTINGS)
-        crafted = scene.attacked(SETTINGS, name, rule, honest, knowledge, needed())
+        crafted = attacking.attacked(SETTINGS, name, rule, honest, knowledge, needed())
         seen = crafted.observed
         assert seen.clients.shape == honest.clients.shape
         assert seen.clients.dtype == honest.clients.dtype
@@ -65,13 +65,13 @@ def check_attack(name, knowledge):
         assert seen.number == honest.number
         if not crafted.succeeded:
             np.testing.assert_array_equal(seen.clients, honest.clients)
-        again = scene.attacked(SETTINGS, name, rule, honest, knowledge, needed())
+        again = attacking.attacked(SETTINGS, name, rule, honest, knowledge, needed())
         np.testing.assert_array_equal(again.observed.clients, seen.clients)
         check_refusals(name, rule, honest, knowledge)
         if knowledge == "partial":  # what others trained makes no difference to it
             others = honest.clients.copy()
             others[~bad] = made_up_round(seed=1).clients[~bad]
-            elsewhere = scene.attacked(
+            elsewhere = attacking.attacked(
                 SETTINGS, name, rule, frozen(replace(honest, clients=others)), knowledge, needed()
             )
             np.testing.assert_array_equal(elsewhere.observed.clients[bad], seen.clients[bad])
@@ -79,7 +79,7 @@ def check_attack(name, knowledge):
 
 def check_refusals(name, rule, honest, knowledge):
     """An attack says in one line what it cannot work with."""
-    entry, bad = scene.attacks()[name], byzantine(SETTINGS)
+    entry, bad = attacking.attacks()[name], byzantine(SETTINGS)
     own = {"beta": 2, "rule": rule, "c": C, "before": needed().before, "memory": {}}
     own["flipped"] = needed().flipped()
     given = {word: own[word] for word in entry.takes if word in own}

@@ -9,7 +9,7 @@ import pytest
 from pdrr import config
 from pdrr.data import FederatedDataset
 from pdrr.data.glyphs import glyphs
-from pdrr.experiments import scene
+from pdrr.experiments import attacking, scene
 from pdrr.federation.graph import GraphTrainer
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
@@ -74,4 +74,4 @@ def honest_round(chosen: config.Settings, rule: str, number: int, store: Store) 
 
 def observed(chosen: config.Settings, rule: str, honest: Round, knowledge: str) -> Round:
     """The round under the rule's own attack."""
-    return scene.attacked(chosen, rule, rule, honest, knowledge).observed
+    return attacking.attacked(chosen, rule, rule, honest, knowledge).observed
