@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from pdrr.methods import Attack, Scheme
 
 HERE = Path(__file__).parent
 ENTRIES = {"ATTACK": Attack, "SCHEME": Scheme}
+
+for folder in ("attacks", "rivals"):  # imported later, they would take the names of functions below
+    import_module(f"{__name__}.{folder}")
 
 
 def attacks() -> dict[str, Attack]:

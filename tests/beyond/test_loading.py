@@ -1,6 +1,8 @@
 """Files of methods: found in their folders, and refused in one line if they are none."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -55,3 +57,13 @@ def test_a_folder_that_is_none_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("PDRR_METHODS", str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="PDRR_METHODS needs to be a folder, got .*nowhere"):
         beyond.rivals()
+
+
+def test_who_imports_a_method_first_finds_the_others_all_the_same():
+    code = """
+from pdrr.beyond.attacks.alie import alie
+from pdrr.beyond.rivals.multi_krum import MultiKrum
+from pdrr import beyond
+assert "alie" in beyond.attacks() and "Multi-Krum" in beyond.rivals()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
