@@ -15,6 +15,7 @@ from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.retrained import refits
 from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.servers_data import by_auxiliary, data_facts
+from pdrr.experiments.silence import silence
 from pdrr.experiments.sketches import attacked_coordinate, round_values
 from pdrr.experiments.transfer import crossed
 from pdrr.experiments.variations import by_count, by_epsilon
@@ -43,6 +44,7 @@ __all__ = [
     "round_values",
     "rounds",
     "settings",
+    "silence",
     "similarities",
     "timing",
     "unattacked",

@@ -87,18 +87,17 @@ def silence(
     started = time.perf_counter()
     store = store or Store()
     chosen = settings(profile, source, seed, learning_rate=learning_rate, k=k)
-    everybody = replace(chosen, federation=replace(chosen.federation, c=0))
     data = dataset(chosen, store)
     if alpha is not None:
         data = dealt(data, alpha, stream(seed, SAMPLE))
     if share:
         data = mixed(data, share, stream(seed, SAMPLE))
-    chain = Federation(everybody, data, CHAIN, store)
-    for first, second in chain.clients(1)[: 2 * pairs].reshape(-1, 2).tolist():
+    drawn = Federation(chosen, data, CHAIN, store).clients(1)
+    for first, second in drawn[: 2 * pairs].reshape(-1, 2).tolist():
         data = cloned(data, first, second)
-    chain = Federation(everybody, data, CHAIN, store)
     servers = {rule: Federation(chosen, data, rule, store) for rule in DEFENDED}
-    key = {**chain.training_key, "settings": everybody.as_dict(), "schemes": list(schemes)}
+    chain = servers[CHAIN]
+    key = {**chain.training_key, "settings": chosen.as_dict(), "schemes": list(schemes)}
     key |= {"every": every, "code": code_digest()}
     path = store.folder("silence", key) / "state.npz"
     rows, previous = _read(path) if path.exists() else ([], np.array(chain.start(1)))
@@ -106,7 +105,7 @@ def silence(
     with tqdm(total=last, initial=done, unit="round", desc=str(chain), disable=None) as bar:
         for number in range(done + 1, last + 1):
             honest = chain.trained(number, previous)
-            following = to_host(chain.oracle(honest))
+            following = _rule(chosen, CHAIN, honest)
             if number == 1 or number % every == 0:
                 rows += _looks(servers, honest, following, schemes)
             else:
@@ -166,9 +165,8 @@ def _looks(
         *((CHAIN, n) for n in schemes),
     ]:
         federation = servers[rule]
-        own: dict[str, Any] = _own(federation.settings, rule)
         if rule not in whole:
-            whole[rule] = to_host(AGGREGATORS[rule](honest.clients, **own))
+            whole[rule] = _rule(federation.settings, rule, honest)
         forget(honest)
         found = find(Server(federation, honest), every[name])
         flagged = to_host(found.detection.flagged)
@@ -184,8 +182,9 @@ def _looks(
         }
 
 
-def _own(chosen: Settings, rule: str) -> dict[str, int]:
-    return own_setting(rule, c=chosen.federation.c, beta=chosen.defense.beta)
+def _rule(chosen: Settings, rule: str, honest: Round) -> np.ndarray:
+    own = own_setting(rule, c=chosen.federation.c, beta=chosen.defense.beta)
+    return np.array(to_host(AGGREGATORS[rule](honest.clients, **own)))
 
 
 def _accuracy(federation: Federation, model: Array, known: dict[str, float]) -> float:
