@@ -38,7 +38,7 @@ LEVEL = 0.005
 
 LEAST = 8  # models, below which no group stands out
 GROUP = 2  # models in a group: one alone is with nobody
-DRAWS = 100_000  # random directions behind a critical gap
+DRAWS = 40_000  # random directions behind a critical gap
 REFERENCE = "this project"
 
 
@@ -246,7 +246,7 @@ def critical_gap(n: int, level: float) -> float:
     True
     """
     rng = np.random.default_rng(0)
-    draws = np.sort(rng.standard_normal((max(1000, DRAWS // n), n)), axis=1)
+    draws = np.sort(rng.standard_normal((DRAWS, n)), axis=1)
     spaces = np.diff(draws, axis=1)
     widest = spaces.argmax(axis=1)
     below = np.arange(n)[None, :] <= widest[:, None]  # the models under the gap
