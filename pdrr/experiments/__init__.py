@@ -10,7 +10,7 @@ from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
-from pdrr.experiments.evasion import evasion
+from pdrr.experiments.evasion import evading
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.retrained import refits
@@ -37,8 +37,8 @@ __all__ = [
     "dataset",
     "detection",
     "errors_by_q",
+    "evading",
     "every_round",
-    "evasion",
     "first_parameters",
     "one_round",
     "recorded",

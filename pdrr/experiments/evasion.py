@@ -52,7 +52,8 @@ class Family:
         Its name.
     parameter : str
         The keyword that is varied; "" if none is.
-    values : tuple
+    grid : tuple
+        Values of it.
     rules : tuple of str
         Against which it is tried.
     fixed : dict
@@ -61,7 +62,7 @@ class Family:
 
     attack: str
     parameter: str
-    values: tuple[Any, ...]
+    grid: tuple[Any, ...]
     rules: tuple[str, ...] = DEFENDED
     fixed: dict[str, Any] = field(default_factory=dict)
 
@@ -78,13 +79,13 @@ FAMILIES = {
     "camps": Family("camps", "count", (1, 2, 4, 10, 20)),
     "strangers": Family("strangers", "share", SHARES),
     "strangers, z = 3": Family("strangers", "share", SHARES, fixed={"z": 3.0}),
-    "strangers, all over": Family("strangers", "z", STRENGTHS, fixed={"share": 1.0}),
+    "strangers, 30%": Family("strangers", "z", (0.5, 1.0, 2.0, 4.0, 8.0), fixed={"share": 0.3}),
     "sparse": Family("sparse", "share", (0.0001, 0.001, 0.01), COORDINATES),
     "sacrifice": Family("sacrifice", "share", (0.0, 0.25, 0.5, 0.75, 0.95), COORDINATES),
 }
 
 
-def evasion(
+def evading(
     rule: str,
     *,
     families: Sequence[str] | None = None,
@@ -122,14 +123,14 @@ def evasion(
     Examples
     --------
     >>> from pdrr import experiments
-    >>> found = experiments.evasion("median", families=["shift"], profile="smoke").table
+    >>> found = experiments.evading("median", families=["shift"], profile="smoke").table
     >>> found[["defence", "damage"]].groupby("defence").size().to_dict()
     {'Co-trimming': 6, 'PDRR': 6, 'none': 6}
     """
     chosen = _families(rule, families)
     here = at_home(scene(rule, attack=NOBODY, knowledge=knowledge, store=store, **options))
     judge = Judging(here)
-    todo = [(name, value) for name, family in chosen.items() for value in family.values]
+    todo = [(name, value) for name, family in chosen.items() for value in family.grid]
     path = _state(here, store or Store(), todo)
     rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
     done = len(rows) // (1 + len(DEFENCES))

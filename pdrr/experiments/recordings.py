@@ -65,7 +65,7 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
 EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
 BEYOND: dict[str, list[Job]] = {  # beside the paper; the same for every profile and seed
     "evasion": [
-        (evasion.evasion, {"rule": rule, "knowledge": knowledge, **own})
+        (evasion.evading, {"rule": rule, "knowledge": knowledge, **own})
         for knowledge in KNOWLEDGE
         for rule, own in (
             *(("krum", {}), ("trimmed_mean", {"beta": 10})),

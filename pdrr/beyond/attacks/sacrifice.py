@@ -1,7 +1,7 @@
 """Sacrifice: most attackers let themselves be found, so that the rule trims less of the rest.
 
-Made against PDRR, whose beta shrinks by every model that it removes. With beta of them flagged the
-re-aggregation is a mean, and one hidden attacker with huge values in few coordinates carries it off.
+Made against PDRR, whose beta shrinks by every model that it removes. With beta of them flagged it
+re-aggregates by a mean, and one hidden attacker with huge values in few coordinates carries it off.
 """
 
 from __future__ import annotations
