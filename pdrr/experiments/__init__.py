@@ -11,6 +11,7 @@ from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.colluders import colluders
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
+from pdrr.experiments.evasion import evading
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.retrained import refits
@@ -38,6 +39,7 @@ __all__ = [
     "dataset",
     "detection",
     "errors_by_q",
+    "evading",
     "every_round",
     "first_parameters",
     "one_round",
