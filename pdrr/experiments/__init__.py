@@ -16,6 +16,7 @@ from pdrr.experiments.retrained import refits
 from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.servers_data import by_auxiliary, data_facts
 from pdrr.experiments.sketches import attacked_coordinate, round_values
+from pdrr.experiments.survival import survival
 from pdrr.experiments.transfer import crossed
 from pdrr.experiments.variations import by_count, by_epsilon
 
@@ -44,6 +45,7 @@ __all__ = [
     "rounds",
     "settings",
     "similarities",
+    "survival",
     "timing",
     "unattacked",
 ]
