@@ -19,6 +19,7 @@ from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.servers_data import by_auxiliary, data_facts
 from pdrr.experiments.silence import silence
 from pdrr.experiments.sketches import attacked_coordinate, round_values
+from pdrr.experiments.survival import survival
 from pdrr.experiments.transfer import crossed
 from pdrr.experiments.variations import by_count, by_epsilon
 
@@ -50,6 +51,7 @@ __all__ = [
     "settings",
     "silence",
     "similarities",
+    "survival",
     "timing",
     "unattacked",
 ]
