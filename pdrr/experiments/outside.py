@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from pdrr.core.rules import DEFENDED
-from pdrr.experiments import against, colluders, evasion, silence, survival
+from pdrr.experiments.against import against
+from pdrr.experiments.colluders import colluders
+from pdrr.experiments.evasion import evading
 from pdrr.experiments.records import Records
+from pdrr.experiments.silence import silence
+from pdrr.experiments.survival import survival
 
 Job = tuple[Callable[..., Records], dict[str, Any]]
 
@@ -33,15 +37,13 @@ def jobs(stem: str, profile: str) -> list[Job]:
     """The experiments of a recording with their options, but for profile, data and seed."""
     numbers = MEASURED[profile]
     if stem == "matrix":
-        return [(against.against, {"number": number}) for number in numbers]
+        return [(against, {"number": number}) for number in numbers]
     if stem == "colluders":
-        return [(colluders.colluders, {"number": number}) for number in numbers]
+        return [(colluders, {"number": number}) for number in numbers]
     if stem == "silence":
         few = min(3, LAST[profile])
-        others = [(silence.silence, {"last": few, **own}) for own in CLIENTS]
-        return [(silence.silence, {"last": min(20, LAST[profile])}), *others]
+        others = [(silence, {"last": few, **own}) for own in CLIENTS]
+        return [(silence, {"last": min(20, LAST[profile])}), *others]
     if stem == "survival":
-        return [(survival.survival, {"rule": rule, "last": LAST[profile]}) for rule in DEFENDED]
-    return [
-        (evasion.evading, {**own, "knowledge": known}) for known in KNOWLEDGE for own in ATTACKED
-    ]
+        return [(survival, {"rule": rule, "last": LAST[profile]}) for rule in DEFENDED]
+    return [(evading, {**own, "knowledge": known}) for known in KNOWLEDGE for own in ATTACKED]
