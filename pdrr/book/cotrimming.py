@@ -55,12 +55,17 @@ def words_of(attack: str, knowledge: str = "", noise: str = "") -> str:
 
 def told(table: pd.DataFrame) -> pd.DataFrame:
     """Rows with what the attack is called; attacks that found nothing to do are left out."""
-    there = table[table["succeeded"] | (table["attack"] == NOBODY)]
+    there = without_gaps(table[table["succeeded"] | (table["attack"] == NOBODY)])
     names = [
-        words_of(row["attack"], row["knowledge"], row["noise"])
-        for row in there.fillna({"noise": ""}).to_dict("records")
+        words_of(row["attack"], row["knowledge"], row["noise"]) for row in there.to_dict("records")
     ]
     return there.assign(words=names)
+
+
+def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with "" where an attack has no noise; a file has nothing there."""
+    noise = table["noise"].astype(object)
+    return table.assign(noise=noise.where(noise.notna(), ""))
 
 
 def errors(records: Records) -> Figure:
