@@ -8,13 +8,16 @@ from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
 from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
+from pdrr.experiments.colluders import colluders, sided
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
+from pdrr.experiments.evasion import evading
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.retrained import refits
 from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.servers_data import by_auxiliary, data_facts
+from pdrr.experiments.silence import silence
 from pdrr.experiments.sketches import attacked_coordinate, round_values
 from pdrr.experiments.survival import survival
 from pdrr.experiments.transfer import crossed
@@ -30,12 +33,14 @@ __all__ = [
     "by_coordinates",
     "by_count",
     "by_epsilon",
+    "colluders",
     "compare",
     "crossed",
     "data_facts",
     "dataset",
     "detection",
     "errors_by_q",
+    "evading",
     "every_round",
     "first_parameters",
     "one_round",
@@ -44,6 +49,8 @@ __all__ = [
     "round_values",
     "rounds",
     "settings",
+    "sided",
+    "silence",
     "similarities",
     "survival",
     "timing",

@@ -30,7 +30,10 @@ from pdrr.metrics import auc, far, mar
 from pdrr.types import Crafted, Round
 
 CHAIN = "trimmed_mean"  # whose oracle-defended rounds all attacks are crafted on
-ADAPTIVE = ("decoy", "krum_flip", "mixed", "rotating", "sparse")  # have a page of their own
+ADAPTIVE = (  # have a page of their own
+    *("decoy", "krum_flip", "mixed", "rotating", "sparse"),
+    *("camps", "sacrifice", "strangers"),
+)
 RIVALS = (
     "Co-trimming",
     "MANDERA",

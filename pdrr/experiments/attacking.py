@@ -62,9 +62,11 @@ def attacked(
     honest: Round,
     knowledge: str,
     known: Known | None = None,
+    **given: Any,
 ) -> Crafted:
     """The round under an attack, if the server aggregates with `rule`.
 
+    Keywords that are `given` take the place of what the settings and the attack itself have.
     ValueError if the attack needs models trained on flipped labels and `known` has none.
     """
     if attack == NOBODY:
@@ -83,6 +85,6 @@ def attacked(
         "c": settings.federation.c,
         "rule": rule,
     }
-    own: dict[str, Any] = {name: available[name] for name in entry.takes}
+    own: dict[str, Any] = {name: available[name] for name in entry.takes} | given
     rng = stream(settings.seed, ATTACK, honest.number)
     return entry.function(honest, byzantine(settings), knowledge=knowledge, rng=rng, **own)

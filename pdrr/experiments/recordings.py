@@ -11,10 +11,9 @@ import click
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, chains, clock, comparison, tries
+from pdrr.experiments import alone, cache, chains, clock, comparison, outside, tries
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
-from pdrr.experiments.survival import survival
 from pdrr.federation.store import Store
 
 Job = tuple[Callable[..., Records], dict[str, Any]]
@@ -64,7 +63,7 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
     "coordinates": (clock.by_coordinates, {}),
 }
 EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
-LONG = (*EVERY, "learning_rate", "survival", *tries.STEMS)  # hours, unless a GPU is at hand
+LONG = (*EVERY, "learning_rate", *tries.STEMS, *outside.STEMS)  # hours, unless a GPU is at hand
 STEMS = (*FIXED, *TABLES, "unattacked", *TIMES, *LONG)
 USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", *TIMES, *LONG))
 
@@ -75,6 +74,8 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
     if stem in TIMES:
         return [TIMES[stem]]
+    if stem in outside.STEMS:
+        return outside.jobs(stem, profile)
     if stem in tries.STEMS:
         return tries.jobs(stem, _measured(profile, seed), first=seed == SEEDS[profile][0])
     if stem in LONG:
@@ -86,15 +87,13 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
 
 
 def _long(stem: str, profile: str, seed: int) -> Iterator[Job]:
-    """Every round of both chains, or of all arms; for other learning rates the first ten."""
+    """Every round of both chains, by rule; for other learning rates the first ten rounds."""
     for rule in TABLES.values():
         if stem == "learning_rate":
             last = min(10, LAST[profile])
             for rate in RATES:
                 options = {"rule": rule, "last": last, "betas": (10,), "learning_rate": rate}
                 yield chains.every_round, options
-        elif stem == "survival":
-            yield survival, {"rule": rule, "last": LAST[profile]}
         else:
             last = LAST[profile] if _in_full(profile, seed) else 20
             yield EVERY[stem], {"rule": rule, "last": last}

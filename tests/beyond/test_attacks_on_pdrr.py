@@ -86,6 +86,14 @@ def test_mixed_strengths_are_evenly_spread(knowledge, weakest, expected):
     np.testing.assert_allclose(reached, np.tile(strengths, (reached.shape[1], 1)).T, rtol=1e-7)
 
 
+def test_anybody_may_be_the_strongest():
+    honest = honest_round()
+    strongest = {
+        int(np.argmax(run("mixed", honest, seed=s).detail["strengths"])) for s in range(20)
+    }
+    assert strongest == set(range(C))
+
+
 # Krum
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.attacks import compromised, replace_rows
+from pdrr.attacks import replace_rows
+from pdrr.beyond.pushing import known_deviations
 from pdrr.core.arrays import Array, array_namespace, float64
-from pdrr.core.directions import mean_direction, moments
 from pdrr.methods import Attack
 from pdrr.types import Crafted, Round
 
@@ -51,13 +51,10 @@ def shift(
     >>> crafted.observed.clients[:, 0].tolist()  # the benign 1 and 3 have deviation 1
     [4.5, 5.5, 1.0, 3.0]
     """
-    attackers, benign = compromised("shift", honest, byzantine, knowledge)
+    attackers, sigma, s = known_deviations("shift", honest, byzantine, knowledge)
     if not np.isfinite(z):
         raise ValueError(f"shift needs a finite z, got {z}")
-    xp = array_namespace(honest.clients)
-    known = benign if knowledge == "full" else attackers
-    _, sigma = moments(honest.clients, known)
-    offset = z * sigma * float64(mean_direction(honest, known))
+    xp, offset = array_namespace(honest.clients), z * sigma * s
 
     def model(index: int) -> Array:
         own = float64(honest.clients[int(attackers[index]), :])
