@@ -200,6 +200,10 @@ def test_clients_and_halves_divide_the_images(embedded: FederatedDataset) -> Non
     assert not keys(auxiliary) & keys(evaluation)
     assert not trained & (keys(auxiliary) | keys(evaluation))
     assert len(trained) + len(auxiliary) + len(evaluation) == len(data.images)
+    wrote = data.evaluation_writers()
+    assert len(wrote) == len(evaluation)
+    own = {i: keys(data.images[data.writer == i][..., None] / np.float32(255)) for i in set(wrote)}
+    assert all(keys(x[None]) <= own[i] for x, i in zip(evaluation, wrote, strict=True))
     again, labels_again = data.auxiliary()
     np.testing.assert_array_equal(auxiliary, again)
     np.testing.assert_array_equal(labels, labels_again)
