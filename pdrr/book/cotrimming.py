@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 from pdrr.book.readings import shown
 from pdrr.book.style import STYLE
 from pdrr.claims.chance import exact_interval
-from pdrr.claims.words import short
+from pdrr.claims.words import short, span
 from pdrr.experiments.against import CHAIN, Way
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records
@@ -21,9 +21,7 @@ TARGETED = (*PAPER, "alie", "ipm", "min_max", "min_sum", "shift", "mimic")
 """Attacks of which neither a benign model may be flagged nor a malicious one missed, 1% each."""
 
 WEAK = ("sign_flip", "alie_noise")
-"""Attacks of which a fifth may be missed, unless they do no damage."""
-
-HARMLESS = 0.1  # steps of the round; an attack that moves the rule less does no damage to speak of
+"""Attacks of which a fifth may be missed."""
 
 
 def matrices(records: Records) -> Figure:
@@ -130,17 +128,21 @@ def met(records: Records) -> list[dict[str, str]]:
             continue
         limit = 0.01 if attack in TARGETED else 0.2
         ok = own["mar"].mean() <= limit and own["far"].mean() <= 0.01
-        harm = own.loc[own["mar"] > limit, "moved"]
-        harmless = attack in WEAK and harm.max() < HARMLESS
         rows.append(
             {
                 "asked": f"{words_of(attack)}: MAR {limit:.0%}, FAR 1% at most",
                 "rounds": str(len(own)),
                 "found": f"MAR {own['mar'].mean():.1%}, FAR {own['far'].mean():.2%}",
-                "met": _yes(ok) if ok or not harmless else "missed, but does no damage",
+                "met": _yes(ok),
             }
         )
     return rows
+
+
+def left_out(table: pd.DataFrame) -> pd.Series:
+    """How far the aggregate moves where exactly the attackers are left out: by k and c."""
+    exact = table[(table["mar"] == 0) & (table["far"] == 0)]
+    return exact.groupby(["k", "c"])["moved_defended"].mean()
 
 
 def _yes(is_met: bool) -> str:
@@ -159,10 +161,15 @@ def findings(records: Records) -> str:
     table = told(records.table)
     weak = table[(table["mar"] > 0.5) & table["attack"].isin(WEAK)]
     if len(weak):
+        sizes = ", ".join(
+            f"{c} of {k}" for k, c in sorted(set(zip(weak["k"], weak["c"], strict=True)))
+        )
+        absent = left_out(table).reindex(pd.MultiIndex.from_frame(weak[["k", "c"]]))
         lines.append(
-            f"- **Where it misses more than half** of the attackers of {_and(weak['words'])}, they"
-            f" moved the undefended trimmed mean by {weak['moved'].min():.2f} to"
-            f" {weak['moved'].max():.2f} of the round's own step."
+            f"- **Where it misses more than half** of the attackers of {_and(weak['words'])}"
+            f" ({sizes} clients), they move the undefended trimmed mean by"
+            f" {span(weak['moved'])} of the round's own step. Leaving as many attackers out moves"
+            f" it by {span(absent)}, attacked or not."
         )
     clear = table[table["attack"].isin(TARGETED)]
     wrong = int(((clear["mar"] > 0) | (clear["far"] > 0)).sum())

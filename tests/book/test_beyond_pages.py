@@ -165,6 +165,7 @@ def colluders():
             judged("none", c=0, mar=NAN, flagged=2, number=2),
             judged("ipm"),
             judged("ipm", c=3, far=0.1),
+            judged("min_max", c=3),
             judged("sign_flip", c=3, mar=1, moved=0.05),
             judged("alie_noise", c=3, mar=1, moved=0.4),
             judged("krum", mar=1, succeeded=False),
@@ -176,7 +177,7 @@ def test_targets_are_judged_by_what_was_asked(colluders):
     found = {row["asked"].split(":")[0]: row for row in cotrimming.met(colluders)}
     assert found["IPM attack"]["met"] == "no"  # FAR .05 on average
     assert found["IPM attack"]["found"] == "MAR 0.0%, FAR 5.00%"
-    assert found["sign flip"]["met"] == "missed, but does no damage"
+    assert found["sign flip"]["met"] == "no"
     assert found["ALIE attack with noise"]["met"] == "no"
     assert not any(name.startswith("attack on Krum") for name in found)
     quiet = [row for row in cotrimming.met(colluders) if row["asked"].startswith("nobody")]
@@ -186,10 +187,12 @@ def test_targets_are_judged_by_what_was_asked(colluders):
 
 def test_losses_come_first(colluders):
     first, second, third = cotrimming.findings(colluders).splitlines()
-    assert first.startswith("- **Of 5 targets 0 are met.** Not met: nobody attacks")
+    assert first.startswith("- **Of 6 targets 1 are met.** Not met: nobody attacks")
     assert "sign flip and ALIE attack with noise" in second
+    assert "(3 of 50 clients)" in second
     assert "0.05 to 0.40" in second
-    assert "errs in 1 of 2 attacked rounds" in third
+    assert "moves it by 0.10, attacked or not" in second
+    assert "errs in 1 of 3 attacked rounds" in third
 
 
 def test_errors_have_a_cell_for_each_attack_and_number(colluders):
@@ -198,10 +201,11 @@ def test_errors_have_a_cell_for_each_attack_and_number(colluders):
     assert [label.get_text() for label in missed.get_xticklabels()] == ["50, 20", "50, 3"]
     assert [label.get_text() for label in missed.get_yticklabels()] == [
         "IPM attack",
+        "Min-Max attack",
         "sign flip",
         "ALIE attack with noise",
     ]
-    assert [text.get_text() for text in alarms.texts] == ["0", ".10", "", "0", "", "0"]
+    assert [text.get_text() for text in alarms.texts] == ["0", ".10", "", "0", "", "0", "", "0"]
 
 
 def test_matrices_say_whether_the_gap_is_critical():
