@@ -8,6 +8,7 @@ from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
 from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
+from pdrr.experiments.colluders import colluders
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
 from pdrr.experiments.evasion import evading
@@ -31,6 +32,7 @@ __all__ = [
     "by_coordinates",
     "by_count",
     "by_epsilon",
+    "colluders",
     "compare",
     "crossed",
     "data_facts",
