@@ -26,6 +26,7 @@ HUGE = ("sparse", "sacrifice")
 OWN = ("camps", "strangers", "strangers, z = 3", "strangers, 30%")
 """Families made against Co-trimming."""
 
+WORTH = 0.1  # of a step: to undo less is hardly an attack, and no measure of others
 PLACE = ["rule", "beta", "knowledge"]
 SIGNS = {"epsilon": "ε", "z": "z"}
 C = sns.color_palette("colorblind")
@@ -75,7 +76,7 @@ def worst(cells: pd.DataFrame, column: str = "harm") -> Any:
 
 
 def at(row: Any) -> str:
-    """The value of a family's parameter: "share .3", "z 1.5"; empty where it has none."""
+    """The value of a family's parameter: "share 0.3", "z 1.5"; empty where it has none."""
     if not row["parameter"]:
         return ""
     return f"{SIGNS.get(row['parameter'], row['parameter'])} {row['value']:g}"
@@ -84,8 +85,8 @@ def at(row: Any) -> str:
 def curves(records: Records) -> Figure:
     """Damage behind each defence against damage without: a row per defence, a column per rule.
 
-    On the diagonal the defence does nothing. The label at the worst point of a family is the value
-    of its parameter; the dotted line is at the most that any of them leaves.
+    On the diagonal the defence does nothing. The dotted line is at the most that any attack leaves
+    that hides; families that leave half as much have the value of their parameter at their worst.
     """
     cells = main_knowledge(left_over(records))
     cells = cells[~cells["family"].isin(HUGE)]
@@ -97,8 +98,7 @@ def curves(records: Records) -> Figure:
             for ax, (rule, beta) in zip(line, rules, strict=True):
                 of_rule = cells[(cells["rule"] == rule) & (cells["beta"] == beta)]
                 own = of_rule[of_rule["defence"] == defence]
-                top = max(0.1, float(of_rule["alone_harm"].max()))
-                _panel(ax, own, top)
+                _panel(ax, own, _ends(of_rule))
                 ax.set_title(f"{defence}, {in_words(rule, beta)}")
             line[0].set_ylabel("damage left")
         for ax in panels[-1]:
@@ -107,8 +107,16 @@ def curves(records: Records) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, own: pd.DataFrame, top: float) -> None:
-    ends = -0.15 * top, 1.12 * top
+def _ends(cells: pd.DataFrame) -> tuple[float, float]:
+    """Of both axes: a diagonal is a diagonal only if they are the same."""
+    every = cells[["alone_harm", "harm"]].to_numpy()
+    low, high = min(0.0, every.min()), max(0.1, every.max())
+    return low - 0.12 * (high - low), high + 0.12 * (high - low)
+
+
+def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
+    hiding = own[own["family"] != PLAIN]
+    least = float(hiding["harm"].max()) / 2  # that is worth a label
     ax.plot(ends, ends, color="#bbbbbb", lw=1, zorder=1)
     ax.axhline(0, color="#dddddd", lw=1, zorder=0)
     for name, look in LOOKS.items():
@@ -117,14 +125,13 @@ def _panel(ax: Axes, own: pd.DataFrame, top: float) -> None:
             continue
         ax.plot(family["alone_harm"], family["harm"], **{"ms": 4, "lw": 1.3, **look}, zorder=3)
         most = worst(family)
-        if most["harm"] > 0.1 * top:
+        if most["harm"] > max(0.0, least):
             near = (most["alone_harm"], most["harm"])
             beside: dict[str, Any] = {"xytext": (-4, 3), "textcoords": "offset points"}
             beside |= {"ha": "right", "fontsize": 7, "color": look["color"]}
             ax.annotate(f"{most['value']:g}", near, **beside)
     plain = own[own["family"] == PLAIN]
     ax.plot(plain["alone_harm"], plain["harm"], **STAR)
-    hiding = own[own["family"] != PLAIN]
     if not hiding.empty:
         most = worst(hiding)
         ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
@@ -232,14 +239,15 @@ def _against_seen(hiding: pd.DataFrame, most: Any) -> str:
     if seen.empty:
         return "No attack has all its attackers found."
     strongest = worst(seen, "alone_harm")
-    more = "more" if most["harm"] > strongest["harm"] else "no more"
-    share = ""
-    if strongest["alone_harm"] > 0:
-        share = f", at {most['alone_harm'] / strongest['alone_harm']:.0%} of its strength"
+    bought = "hiding buys nothing"
+    if most["harm"] > strongest["harm"]:
+        bought = f"hiding buys {most['harm'] - strongest['harm']:.2f}"
+    if strongest["alone_harm"] >= WORTH:
+        share = max(0.0, most["harm"] / strongest["alone_harm"])
+        bought += f", and what is left is {share:.0%} of what that attack would do undefended"
     return (
         f"The strongest attack that is found whole, {_named(strongest)}, would undo"
-        f" {_harm(strongest, 'alone_harm')} and leaves {_harm(strongest, 'harm')}:"
-        f" hiding buys {more}{share}."
+        f" {_harm(strongest, 'alone_harm')} and leaves {_harm(strongest, 'harm')}: {bought}."
     )
 
 
