@@ -86,14 +86,16 @@ def curves(records: Records) -> Figure:
     """Damage behind each defence against damage without: a row per defence, a column per rule.
 
     On the diagonal the defence does nothing. The dotted line is at the most that any attack leaves
-    that hides; families that leave half as much have the value of their parameter at their worst.
+    that hides; along the family of this one stand the values of its parameter.
     """
     cells = main_knowledge(left_over(records))
     cells = cells[~cells["family"].isin(HUGE)]
     rules: list[Any] = [place for place, _ in cells.groupby(["rule", "beta"], sort=False)]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * len(rules) + 0.6, 6.8), layout="constrained")
-        panels = figure.subplots(len(DEFENCES), len(rules), squeeze=False, sharex="col")
+        panels = figure.subplots(
+            len(DEFENCES), len(rules), squeeze=False, sharex="col", sharey="col"
+        )
         for line, defence in zip(panels, DEFENCES, strict=True):
             for ax, (rule, beta) in zip(line, rules, strict=True):
                 of_rule = cells[(cells["rule"] == rule) & (cells["beta"] == beta)]
@@ -103,7 +105,8 @@ def curves(records: Records) -> Figure:
             line[0].set_ylabel("damage left")
         for ax in panels[-1]:
             ax.set_xlabel("damage without a defence")
-        figure.legend(handles=_handles(cells), loc="outside lower center", ncols=4, fontsize=9)
+        legend: dict[str, Any] = {"loc": "outside lower center", "ncols": min(4, len(rules) + 1)}
+        figure.legend(handles=_handles(cells), fontsize=9, **legend)
     return figure
 
 
@@ -115,8 +118,6 @@ def _ends(cells: pd.DataFrame) -> tuple[float, float]:
 
 
 def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
-    hiding = own[own["family"] != PLAIN]
-    least = float(hiding["harm"].max()) / 2  # that is worth a label
     ax.plot(ends, ends, color="#bbbbbb", lw=1, zorder=1)
     ax.axhline(0, color="#dddddd", lw=1, zorder=0)
     for name, look in LOOKS.items():
@@ -124,20 +125,29 @@ def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
         if family.empty:
             continue
         ax.plot(family["alone_harm"], family["harm"], **{"ms": 4, "lw": 1.3, **look}, zorder=3)
-        most = worst(family)
-        if most["harm"] > max(0.0, least):
-            near = (most["alone_harm"], most["harm"])
-            beside: dict[str, Any] = {"xytext": (-4, 3), "textcoords": "offset points"}
-            beside |= {"ha": "right", "fontsize": 7, "color": look["color"]}
-            ax.annotate(f"{most['value']:g}", near, **beside)
     plain = own[own["family"] == PLAIN]
     ax.plot(plain["alone_harm"], plain["harm"], **STAR)
+    hiding = own[own["family"] != PLAIN]
     if not hiding.empty:
         most = worst(hiding)
         ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
-        words = f"at most {most['harm']:.2f} left"
-        ax.annotate(words, (ends[0], most["harm"]), (4, 3), textcoords="offset points", fontsize=9)
+        words = f"at most {most['harm']:.2f} left: {_named(most)}"
+        ax.annotate(words, (ends[0], most["harm"]), (4, 3), textcoords="offset points", fontsize=7)
+        _values(ax, own[own["family"] == most["family"]], 0.09 * (ends[1] - ends[0]))
     ax.set(xlim=ends, ylim=ends)
+
+
+def _values(ax: Axes, family: pd.DataFrame, apart: float) -> None:
+    """The values of a parameter beside their points, but for those that lie on one another."""
+    taken: list[np.ndarray] = []
+    look = LOOKS[str(family["family"].iloc[0])]
+    for row in family.to_dict("records"):
+        here = np.array([row["alone_harm"], row["harm"]])
+        if all(np.abs(here - other).max() > apart for other in taken):
+            taken.append(here)
+            beside: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
+            ax.annotate(f"{row['value']:g}", (here[0], here[1]), **beside, fontsize=7,
+                        color=look["color"])  # fmt: skip
 
 
 def _handles(cells: pd.DataFrame) -> list[Line2D]:

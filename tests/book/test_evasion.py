@@ -117,7 +117,10 @@ def test_the_figure_sets_damage_left_against_damage_without(records):
     assert drawn["D"] == [[0.25, 0.25]]
     assert drawn["*"] == [[1, 0.125]]
     texts = [[text.get_text() for text in ax.texts] for ax in (pdrr, ours)]
-    assert texts == [["0.2", "at most 0.75 left"], ["0.5", "at most 0.25 left"]]
+    assert texts == [
+        ["at most 0.75 left: decoy (share 0.2)", "0", "0.2"],
+        ["at most 0.25 left: shift (z 0.5)", "0.5"],
+    ]
     for ax in (pdrr, ours):
         assert ax.get_xlim() == ax.get_ylim()
         assert ax.get_xlim()[1] > 1  # without the huge values, and without full knowledge
