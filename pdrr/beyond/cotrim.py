@@ -17,9 +17,10 @@ nobody is flagged. A look is one pass over the stack; a round without attackers 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -113,6 +114,12 @@ class CoTrimming(Judge):
         if wanted and check_int("CoTrimming", wanted, given[wanted]) < 0:
             raise ValueError(f"CoTrimming needs {wanted} >= 0, got {given[wanted]}")
         self.rule, self.setting, self.level = rule, given.get(wanted), level
+
+    def without(self, dropped: int) -> Self:
+        """As `Judge.without`: whoever sent something that is no model was an attacker."""
+        left = copy(self)
+        left.setting = None if self.setting is None else max(0, self.setting - dropped)
+        return left
 
     def judge(self, observed: Round) -> Judgement:
         """As `Judge.judge`; the weights are of no use, see `combine`."""

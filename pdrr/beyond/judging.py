@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -55,26 +56,34 @@ class Judge(ABC):
             return array_namespace(observed.previous).asarray(
                 observed.previous, copy=True
             ), detection
-        seen, judgement = judged
-        return self.combine(seen, judgement), detection
+        judge, seen, judgement = judged
+        return judge.combine(seen, judgement), detection
+
+    def without(self, dropped: int) -> Self:  # noqa: ARG002, for those that expect attackers
+        """The judge of a round that `dropped` non-finite models are gone from.
+
+        Whoever expects a number of attackers expects so many fewer.
+        """
+        return self
 
     def combine(self, observed: Round, judgement: Judgement) -> Array:
         """The aggregate [d] of finite models: their weighted sum."""
         return combined(observed, judgement.weights)
 
-    def _judged(self, observed: Round) -> tuple[tuple[Round, Judgement] | None, Detection]:
+    def _judged(self, observed: Round) -> tuple[tuple[Self, Round, Judgement] | None, Detection]:
         finite = to_host(finite_rows(observed.clients))
         rows, notes = np.flatnonzero(finite), []
         scores, flagged = np.ones(observed.k), np.ones(observed.k, dtype=bool)
-        seen, judged = observed, None
+        judge, seen, judged = self, observed, None
         if not finite.all():
             notes.append(f"models {np.flatnonzero(~finite).tolist()} are not finite: flagged")
             ids = None if observed.ids is None else observed.ids[like(rows, observed.ids)]
             if rows.size:
                 seen = replace(observed, clients=select(observed.clients, rows), ids=ids)
+                judge = self.without(observed.k - rows.size)
         if rows.size:
-            judgement = self.judge(seen)
-            judged = seen, judgement
+            judgement = judge.judge(seen)
+            judged = judge, seen, judgement
             scores[rows], flagged[rows] = judgement.scores, judgement.flagged
             scores[~finite] = max(1.0, float(judgement.scores.max()))
             notes += judgement.notes

@@ -163,6 +163,10 @@ class FederatedDataset:
         """
         return self._pixels(self._test_halves()[1])
 
+    def evaluation_writers(self) -> npt.NDArray[np.intp]:
+        """Return who wrote each image of `evaluation`: positions in `writer_ids`, int [m]."""
+        return self.writer[self._test_halves()[1]].astype(np.intp)
+
     def summary(self) -> str:
         """Describe the data in a few lines for a person to read."""
         counts = np.bincount(self.writer.astype(np.intp), minlength=len(self))

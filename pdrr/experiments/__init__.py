@@ -8,7 +8,7 @@ from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
 from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
-from pdrr.experiments.colluders import colluders
+from pdrr.experiments.colluders import colluders, sided
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
 from pdrr.experiments.evasion import evading
@@ -19,6 +19,7 @@ from pdrr.experiments.scene import dataset, settings
 from pdrr.experiments.servers_data import by_auxiliary, data_facts
 from pdrr.experiments.silence import silence
 from pdrr.experiments.sketches import attacked_coordinate, round_values
+from pdrr.experiments.survival import survival
 from pdrr.experiments.transfer import crossed
 from pdrr.experiments.variations import by_count, by_epsilon
 
@@ -48,8 +49,10 @@ __all__ = [
     "round_values",
     "rounds",
     "settings",
+    "sided",
     "silence",
     "similarities",
+    "survival",
     "timing",
     "unattacked",
 ]

@@ -13,17 +13,19 @@ from tqdm import tqdm
 
 from pdrr import beyond
 from pdrr.aggregators import AGGREGATORS
+from pdrr.beyond import cotrim
 from pdrr.config import Settings
 from pdrr.core.arrays import to_host
-from pdrr.core.rules import own_setting
+from pdrr.core.rules import DEFENDED, own_setting
 from pdrr.experiments.against import CHAIN, Way, craft, rates, ways
 from pdrr.experiments.attacking import NOBODY, Known
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
-from pdrr.experiments.scene import dataset, settings
+from pdrr.experiments.scene import dataset, defense, settings
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.federation.streams import byzantine
+from pdrr.metrics import auc
 from pdrr.types import Round
 
 ROUNDS_OF = ((50, 3), (50, 5), (50, 10), (50, 20), (35, 8), (20, 4))
@@ -151,3 +153,65 @@ def _judged(chosen: Settings, honest: Round, way: Way) -> Iterator[dict[str, Any
         "moved": np.linalg.norm(undefended - spared) / step if step else np.nan,
         "moved_defended": np.linalg.norm(to_host(model) - spared) / step if step else np.nan,
     }
+
+
+def sided(
+    *,
+    tried: Sequence[str] = (NOBODY, "trimmed_mean", "alie"),
+    number: int = 1,
+    profile: str = "quick",
+    source: str = "glyphs",
+    seed: int = 1,
+    store: Store | None = None,
+) -> Records:
+    """How alike the sides of each two models are, where nobody attacks and under some attacks.
+
+    Parameters as in `colluders`; c and k are the profile's.
+
+    Returns
+    -------
+    Records
+        A row per attack and two clients: ``client``, ``other`` (from 1), ``likeness``. A run per
+        attack: how many Co-trimming flags, FAR, MAR, the gap and the critical gap, and the AUC of
+        the counts of PDRR on the trimmed mean.
+
+    Examples
+    --------
+    >>> from pdrr import experiments
+    >>> runs = experiments.sided(tried=["none", "alie"], profile="smoke").runs
+    >>> runs[["attack", "flagged"]].to_dict("records")
+    [{'attack': 'none', 'flagged': 0}, {'attack': 'alie', 'flagged': 20}]
+    """
+    started = time.perf_counter()
+    chosen = settings(profile, source, seed)
+    data = dataset(chosen, store)
+    honest = next(Federation(chosen, data, CHAIN, store).rounds([number]))
+    tables, runs = [], []
+    for attack in tried:
+        knowledge = "partial" if attack in DEFENDED else "full"
+        crafted = craft(chosen, Way(attack, knowledge, CHAIN), honest, Known())
+        bad = byzantine(chosen) & (attack != NOBODY)
+        alike = cotrim.likeness(crafted.observed)
+        own = own_setting(CHAIN, c=None, beta=chosen.defense.beta)
+        found = beyond.improved(CHAIN, **own).detect(crafted.observed)
+        counts = to_host(defense(chosen, CHAIN).detect(crafted.observed).scores)
+        client, other = np.indices(alike.shape) + 1
+        columns = {"client": client.ravel(), "other": other.ravel(), "likeness": alike.ravel()}
+        tables.append(pd.DataFrame({"attack": attack, "knowledge": knowledge, **columns}))
+        flagged, scores = to_host(found.flagged), to_host(found.scores)
+        runs.append(
+            {
+                "attack": attack,
+                "knowledge": knowledge,
+                "seed": seed,
+                "round": number,
+                "c": chosen.federation.c,
+                "flagged": int(flagged.sum()),
+                **rates(flagged, scores, bad, crafted.detail.get("target")),
+                "gap": cotrim.split(alike).gap,
+                "critical": cotrim.critical_gap(honest.k, cotrim.LEVEL),
+                "auc_counts": auc(counts, bad) if bad.any() else np.nan,
+            }
+        )
+    origin = provenance(chosen, data, honest.d, time.perf_counter() - started)
+    return Records(pd.concat(tables, ignore_index=True), pd.DataFrame(runs), origin)

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, chains, clock, comparison, evasion, tries
+from pdrr.experiments import alone, cache, chains, clock, comparison, outside, tries
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
@@ -63,17 +63,7 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
     "coordinates": (clock.by_coordinates, {}),
 }
 EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
-BEYOND: dict[str, list[Job]] = {  # beside the paper; the same for every profile and seed
-    "evasion": [
-        (evasion.evading, {"rule": rule, "knowledge": knowledge, **own})
-        for knowledge in KNOWLEDGE
-        for rule, own in (
-            *(("krum", {}), ("trimmed_mean", {"beta": 10})),
-            *(("trimmed_mean", {"beta": 20}), ("median", {})),
-        )
-    ],
-}
-LONG = (*EVERY, "learning_rate", *tries.STEMS, *BEYOND)  # hours, unless a GPU is at hand
+LONG = (*EVERY, "learning_rate", *tries.STEMS, *outside.STEMS)  # hours, unless a GPU is at hand
 STEMS = (*FIXED, *TABLES, "unattacked", *TIMES, *LONG)
 USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", *TIMES, *LONG))
 
@@ -84,8 +74,8 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
     if stem in TIMES:
         return [TIMES[stem]]
-    if stem in BEYOND:
-        return BEYOND[stem]
+    if stem in outside.STEMS:
+        return outside.jobs(stem, profile)
     if stem in tries.STEMS:
         return tries.jobs(stem, _measured(profile, seed), first=seed == SEEDS[profile][0])
     if stem in LONG:

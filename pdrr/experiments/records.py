@@ -165,7 +165,7 @@ def recorded(stem: str, profile: str = "paper") -> Records:
 KEYS = (
     *("scheme", "reading", "attack", "rule", "seed", "round", "knowledge", "c", "beta", "noise"),
     *("epsilon", "share", "pairs", "choice", "portion", "draw", "coordinates"),
-    *("chain", "learning_rate"),
+    *("chain", "learning_rate", "arm"),
 )
 
 

@@ -15,12 +15,12 @@ def rng():
 
 
 MAKE = {
-    "Multi-Krum": lambda: multi_krum.MultiKrum(c=C, rng=rng()),
-    "NNM": lambda: nnm.NNM(c=C),
-    "RFA": lambda: rfa.RFA(),
-    "DnC": lambda: dnc.DnC(c=C, rng=rng()),
-    "FoolsGold": lambda: foolsgold.FoolsGold(),
-    "FLAME": lambda: flame.FLAME(rng=rng(), noise=0),
+    "Multi-Krum": lambda c=C: multi_krum.MultiKrum(c=c, rng=rng()),
+    "NNM": lambda c=C: nnm.NNM(c=c),
+    "RFA": lambda _=C: rfa.RFA(),
+    "DnC": lambda c=C: dnc.DnC(c=c, rng=rng()),
+    "FoolsGold": lambda _=C: foolsgold.FoolsGold(),
+    "FLAME": lambda _=C: flame.FLAME(rng=rng(), noise=0),
 }
 EVERY = pytest.mark.parametrize("name", MAKE)
 
@@ -96,11 +96,29 @@ def test_a_memory_map_gives_the_same_block_by_block(name, tmp_path, monkeypatch)
 def test_a_broken_model_does_not_change_the_verdict_on_the_others(name):
     observed = made_up()
     broken = np.vstack([observed.clients, np.full(D, np.nan)])
-    alone, found = MAKE[name]().aggregate(observed)
+    alone, found = MAKE[name](C - 1).aggregate(observed)
     model, there = MAKE[name]().aggregate(Round(broken, observed.previous))
     np.testing.assert_allclose(there.scores[:-1], found.scores, rtol=1e-9)
     np.testing.assert_array_equal(there.flagged, [*found.flagged, True])
     np.testing.assert_allclose(model, alone, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["Multi-Krum", "NNM", "DnC"])
+@pytest.mark.parametrize("broken", [11, 20, 25])
+def test_each_broken_model_is_one_attacker_fewer_to_expect(name, broken):
+    finite = made_up(k=50 - broken)
+    clients = np.vstack([finite.clients, np.full((broken, D), np.inf)])
+    model, found = MAKE[name](20).aggregate(Round(clients, finite.previous))
+    alone, expected = MAKE[name](max(0, 20 - broken)).aggregate(finite)
+    np.testing.assert_array_equal(found.flagged, [*expected.flagged, *[True] * broken])
+    np.testing.assert_allclose(model, alone, rtol=1e-9)
+
+
+def test_a_judge_of_broken_models_is_the_same_judge_afterwards():
+    observed = made_up()
+    judge = nnm.NNM(c=C)
+    judge.aggregate(Round(np.vstack([observed.clients, np.full(D, np.nan)]), observed.previous))
+    assert judge.c == C
 
 
 @EVERY

@@ -5,6 +5,9 @@ Shejwalkar, Houmansadr, NDSS 2021.
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 
 from pdrr.baselines import flag_largest
@@ -62,6 +65,12 @@ class DnC(Judge):
         if not (np.isfinite(share) and share >= 0):
             raise ValueError(f"DnC needs a finite share >= 0, got {share}")
         self.trials, self.coordinates, self.share = trials, coordinates, share
+
+    def without(self, dropped: int) -> Self:
+        """As `Judge.without`."""
+        left = copy(self)
+        left.c = max(0, self.c - dropped)
+        return left
 
     def judge(self, observed: Round) -> Judgement:
         """As `Judge.judge`."""

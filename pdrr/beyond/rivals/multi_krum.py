@@ -5,6 +5,9 @@ Blanchard, El Mhamdi, Guerraoui, Stainer, NeurIPS 2017.
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 
 from pdrr.baselines import flag_largest
@@ -37,6 +40,12 @@ class MultiKrum(Judge):
 
     def __init__(self, *, c: int, rng: np.random.Generator) -> None:
         self.c, self.rng = c, rng
+
+    def without(self, dropped: int) -> Self:
+        """As `Judge.without`."""
+        left = copy(self)
+        left.c = max(0, self.c - dropped)
+        return left
 
     def judge(self, observed: Round) -> Judgement:
         """As `Judge.judge`."""

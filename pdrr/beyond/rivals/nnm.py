@@ -5,6 +5,9 @@ Allouah, Farhadkhani, Guerraoui, Gupta, Pinot, Stephan, AISTATS 2023.
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 
 from pdrr.beyond.judging import Judge, Judgement
@@ -44,6 +47,12 @@ class NNM(Judge):
 
     def __init__(self, *, c: int) -> None:
         self.c = whole("NNM", "c", c)
+
+    def without(self, dropped: int) -> Self:
+        """As `Judge.without`."""
+        left = copy(self)
+        left.c = max(0, self.c - dropped)
+        return left
 
     def judge(self, observed: Round) -> Judgement:
         """As `Judge.judge`."""

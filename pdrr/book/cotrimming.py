@@ -1,0 +1,179 @@
+"""The page of Co-trimming: what it looks at, and what it makes of rounds nobody tuned it to."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from pdrr.book.readings import shown
+from pdrr.book.style import STYLE
+from pdrr.claims.chance import exact_interval
+from pdrr.claims.words import short
+from pdrr.experiments.against import CHAIN, Way
+from pdrr.experiments.attacking import NOBODY
+from pdrr.experiments.records import Records
+
+PAPER = ("krum", "trimmed_mean", "median")
+TARGETED = (*PAPER, "alie", "ipm", "min_max", "min_sum", "shift", "mimic")
+"""Attacks of which neither a benign model may be flagged nor a malicious one missed, 1% each."""
+
+WEAK = ("sign_flip", "alie_noise")
+"""Attacks of which a fifth may be missed, unless they do no damage."""
+
+HARMLESS = 0.1  # steps of the round; an attack that moves the rule less does no damage to speak of
+
+
+def matrices(records: Records) -> Figure:
+    """How alike the sides of each two models are: a panel for each attack, the attackers first."""
+    runs, table = records.runs, records.table
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(3.1 * len(runs) + 0.5, 3.6), layout="constrained")
+        panels = figure.subplots(1, len(runs), squeeze=False)[0]
+        for ax, run in zip(panels, runs.to_dict("records"), strict=True):
+            own = table[table["attack"] == run["attack"]]
+            alike = own.pivot_table(index="client", columns="other", values="likeness").to_numpy()
+            image = ax.imshow(alike, cmap="RdBu_r", vmin=-1, vmax=1, extent=(0.5, 50.5, 50.5, 0.5))
+            ax.set_title(words_of(run["attack"], run["knowledge"]))
+            flags = "nobody is flagged" if not run["flagged"] else f"{run['flagged']} are flagged"
+            ax.set_xlabel(f"gap {run['gap']:.1f}, critical {run['critical']:.1f}: {flags}")
+            ax.set(xticks=[1, 20, 50], yticks=[1, 20, 50])
+        panels[0].set_ylabel("client (1 to 20 attack)")
+        figure.colorbar(image, ax=panels, label="likeness of sides", shrink=0.8)
+    return figure
+
+
+def words_of(attack: str, knowledge: str = "", noise: str = "") -> str:
+    """An attack as panels and rows call it."""
+    if attack == NOBODY:
+        return "nobody attacks"
+    words = Way(attack, knowledge, CHAIN, noise).words
+    return f"{words}, {knowledge}" if attack in (*PAPER, "alie") else words
+
+
+def told(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows with what the attack is called; attacks that found nothing to do are left out."""
+    there = without_gaps(table[table["succeeded"] | (table["attack"] == NOBODY)])
+    names = [
+        words_of(row["attack"], row["knowledge"], row["noise"]) for row in there.to_dict("records")
+    ]
+    return there.assign(words=names)
+
+
+def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with "" where an attack has no noise; a file has nothing there."""
+    noise = table["noise"].astype(object)
+    return table.assign(noise=noise.where(noise.notna(), ""))
+
+
+def errors(records: Records) -> Figure:
+    """Shares missed and falsely flagged, by attack and by how many clients and attackers."""
+    table = told(records.table)
+    attacked = table[table["attack"] != NOBODY]
+    columns = [
+        f"{k}, {c}" for k, c in attacked[["k", "c"]].drop_duplicates().itertuples(index=False)
+    ]
+    attacked = attacked.assign(size=[f"{k}, {c}" for k, c in attacked[["k", "c"]].to_numpy()])
+    rows = list(dict.fromkeys(attacked["words"]))
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(9, 0.28 * len(rows) + 1.3), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for ax, (rate, title) in zip(
+            panels, (("mar", "attackers missed"), ("far", "honest models flagged")), strict=True
+        ):
+            cells = attacked.pivot_table(index="words", columns="size", values=rate, sort=False)
+            cells = cells.reindex(index=rows, columns=columns)
+            ax.imshow(cells.to_numpy(), cmap="Oranges", vmin=0, vmax=1, aspect="auto")
+            for (i, j), value in np.ndenumerate(cells.to_numpy()):
+                text = "" if np.isnan(value) else "0" if value == 0 else short(value)
+                ax.text(j, i, text, ha="center", va="center", fontsize=8)
+            ax.set_xticks(range(len(columns)), columns)
+            ax.set_yticks(range(len(rows)), rows)
+            ax.set_title(title)
+            ax.set_xlabel("clients, of whom attack")
+    return figure
+
+
+def targets(records: Records) -> Styler:
+    """What was asked of it before it was run, and what came of it."""
+    return shown(
+        {row["asked"]: {k: v for k, v in row.items() if k != "asked"} for row in met(records)}
+    )
+
+
+def met(records: Records) -> list[dict[str, str]]:
+    """For each target: what was asked, in how many rounds, the result, and whether it is met."""
+    table = told(records.table)
+    quiet = table[table["attack"] == NOBODY]
+    loud = int((quiet["flagged"] > 0).sum())
+    low, high = exact_interval(loud, len(quiet))
+    share = quiet["flagged"].sum() / quiet["k"].sum()
+    rows = [
+        {
+            "asked": "nobody attacks: an alarm in 5% of the rounds at most",
+            "rounds": str(len(quiet)),
+            "found": f"{loud} ({low:.0%} to {high:.0%})",
+            "met": _yes(loud <= 0.05 * len(quiet)),
+        },
+        {
+            "asked": "nobody attacks: .5% of the models flagged at most",
+            "rounds": str(len(quiet)),
+            "found": f"{share:.2%}",
+            "met": _yes(share <= 0.005),
+        },
+    ]
+    for attack in (*TARGETED, *WEAK):
+        own = table[table["attack"] == attack]
+        if own.empty:
+            continue
+        limit = 0.01 if attack in TARGETED else 0.2
+        ok = own["mar"].mean() <= limit and own["far"].mean() <= 0.01
+        harm = own.loc[own["mar"] > limit, "moved"]
+        harmless = attack in WEAK and harm.max() < HARMLESS
+        rows.append(
+            {
+                "asked": f"{words_of(attack)}: MAR {limit:.0%}, FAR 1% at most",
+                "rounds": str(len(own)),
+                "found": f"MAR {own['mar'].mean():.1%}, FAR {own['far'].mean():.2%}",
+                "met": _yes(ok) if ok or not harmless else "missed, but does no damage",
+            }
+        )
+    return rows
+
+
+def _yes(is_met: bool) -> str:
+    return "yes" if is_met else "no"
+
+
+def findings(records: Records) -> str:
+    """What the rounds show, losses first, as Markdown."""
+    rows = met(records)
+    missed = [row for row in rows if row["met"] != "yes"]
+    lines = [
+        f"- **Of {len(rows)} targets {len(rows) - len(missed)} are met.** Not met:"
+        + ("".join(f" {row['asked']} ({row['found']});" for row in missed).rstrip(";") or " none")
+        + "."
+    ]
+    table = told(records.table)
+    weak = table[(table["mar"] > 0.5) & table["attack"].isin(WEAK)]
+    if len(weak):
+        lines.append(
+            f"- **Where it misses more than half** of the attackers of {_and(weak['words'])}, they"
+            f" moved the undefended trimmed mean by {weak['moved'].min():.2f} to"
+            f" {weak['moved'].max():.2f} of the round's own step."
+        )
+    clear = table[table["attack"].isin(TARGETED)]
+    wrong = int(((clear["mar"] > 0) | (clear["far"] > 0)).sum())
+    low, high = exact_interval(wrong, len(clear))
+    lines.append(
+        f"- **Under the attacks of the first kind** it errs in {wrong} of {len(clear)} attacked"
+        f" rounds ({low:.1%} to {high:.1%}), with {clear['c'].min()} to {clear['c'].max()}"
+        f" attackers among {clear['k'].min()} to {clear['k'].max()} clients."
+    )
+    return "\n".join(lines)
+
+
+def _and(names: pd.Series) -> str:
+    return " and ".join(dict.fromkeys(names))

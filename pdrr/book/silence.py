@@ -1,0 +1,144 @@
+"""Rounds that nobody attacks: whom the detectors flag, and what that costs."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from pdrr.book.readings import shown
+from pdrr.book.style import BENIGN, GREEN, MALICIOUS, STYLE
+from pdrr.claims.chance import exact_interval
+from pdrr.claims.words import span
+from pdrr.experiments.records import Records
+
+OURS = "Co-trimming"
+ALWAYS = ("Multi-Krum", "DnC")  # drop a fixed number by definition
+RANK_ONLY = ("NNM", "RFA")  # flag nobody by definition
+PLAIN = "writers as they are"
+
+
+def conditions(table: pd.DataFrame) -> pd.Series:
+    """What is special about the clients of each row, in words."""
+    words = pd.Series(PLAIN, index=table.index)
+    usual = table["learning_rate"].mode().iloc[0] if len(table) else np.nan
+    for column, text in (
+        ("alpha", "Dirichlet {:g}"),
+        ("share", "mixed {:.0%}"),
+        ("pairs", "{:g} cloned pairs"),
+    ):
+        there = (table[column].fillna(0) != 0).to_numpy()
+        words = words.mask(there, table[column].map(text.format))
+    slow = (table["learning_rate"] != usual) & (words == PLAIN)
+    return words.mask(slow, table["learning_rate"].map("rate {:g}".format))
+
+
+def counted(records: Records) -> pd.DataFrame:
+    """For each condition and scheme: rounds, rounds with an alarm, share flagged, accuracy lost."""
+    table = records.table
+    judged = table.assign(
+        condition=conditions(table),
+        alarm=table["flagged"] > 0,
+        lost=table["accuracy_rule"] - table["accuracy_left"],
+    )
+    found = judged.groupby(["condition", "scheme"], sort=False).agg(
+        rounds=("round", "size"),
+        alarms=("alarm", "sum"),
+        flagged=("flagged", "sum"),
+        models=("k", "sum"),
+        lost=("lost", "mean"),
+        most_lost=("lost", "max"),
+    )
+    return found.reset_index().assign(far=lambda rows: rows["flagged"] / rows["models"])
+
+
+def alarms(records: Records) -> Figure:
+    """Share of honest models that each detector flags, a panel for each kind of clients."""
+    found = counted(records)
+    found = found[~found["scheme"].isin(RANK_ONLY)]
+    order = found[found["condition"] == PLAIN].sort_values("far", kind="stable")["scheme"].tolist()
+    kinds = list(dict.fromkeys(found["condition"]))
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
+        columns = min(5, len(kinds))
+        lines = -(-len(kinds) // columns)
+        size = (2.0 + 1.55 * columns, lines * (0.24 * len(order) + 0.9))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for ax, kind in zip(panels, kinds, strict=False):
+            _panel(ax, found[found["condition"] == kind].set_index("scheme").reindex(order))
+            ax.set_title(kind)
+        for ax in panels[len(kinds) :]:
+            ax.set_visible(False)
+        figure.supxlabel("share of honest models that are flagged")
+    return figure
+
+
+def _panel(ax: Axes, own: pd.DataFrame) -> None:
+    places = np.arange(len(own))
+    colours = [
+        GREEN if name == OURS else MALICIOUS if name.startswith("PDRR") else BENIGN
+        for name in own.index
+    ]
+    ax.barh(places, own["far"].fillna(0), color=colours, height=0.62)
+    for place, share in enumerate(own["far"]):
+        text = "none" if share == 0 else "" if np.isnan(share) else f"{share:.0%}"
+        ax.text((share or 0) + 0.02, place, text, va="center", fontsize=8)
+    ax.set_yticks(places, list(own.index))
+    ax.set(xlim=(0, 1.18), xticks=[0, 0.5, 1])
+    ax.grid(visible=True, axis="x", color="#dddddd", zorder=0)
+    ax.set_axisbelow(True)
+
+
+def alarms_table(records: Records) -> Styler:
+    """Rounds with an alarm, models flagged and accuracy lost, for writers as they are."""
+    found = counted(records)
+    rows = {}
+    for row in (
+        found[found["condition"] == PLAIN].sort_values("far", kind="stable").to_dict("records")
+    ):
+        low, high = exact_interval(row["alarms"], row["rounds"])
+        rows[row["scheme"]] = {
+            "rounds with an alarm": f"{row['alarms']} of {row['rounds']}",
+            "interval": f"{low:.0%} to {high:.0%}",
+            "models flagged": f"{row['flagged'] / row['models']:.1%}",
+            "accuracy lost, mean": f"{row['lost']:+.3f}",
+            "in the worst round": f"{row['most_lost']:+.3f}",
+        }
+    return shown(rows)
+
+
+def findings(records: Records) -> str:
+    """What the rounds show, in sentences, as Markdown."""
+    found = counted(records)
+    plain = found[found["condition"] == PLAIN].set_index("scheme")
+    judging = plain.drop(index=[n for n in (*ALWAYS, *RANK_ONLY) if n in plain.index])
+    quiet = judging[judging["alarms"] == 0]
+    loud = judging[judging["alarms"] == judging["rounds"]]
+    lines = [
+        f"- **Silent** in each of {span(plain['rounds'], '{:g}')} rounds with writers as they are:"
+        f" {_named(quiet.index)}.",
+        f"- **An alarm in every round**: {_named(loud.index)}. {_named([*ALWAYS])} drop a fixed"
+        " number by definition; NNM and RFA flag nobody by definition.",
+    ]
+    ours = found[found["scheme"] == OURS]
+    if len(ours):
+        shares = ", ".join(
+            f"{row['condition']} {row['alarms']} of {row['rounds']}"
+            for row in ours.to_dict("records")
+        )
+        lines.append(f"- **{OURS}**, rounds with an alarm: {shares}.")
+    worst = plain.sort_values("lost", ascending=False).iloc[:1]
+    for name, row in worst.iterrows():
+        lines.append(
+            f"- **The cost**: {name} loses most, {row['lost']:.3f} of accuracy on average over one"
+            f" round ({row['most_lost']:.3f} in its worst)."
+        )
+    return "\n".join(lines)
+
+
+def _named(names: object) -> str:
+    given = [str(name) for name in names]  # type: ignore[attr-defined]
+    return ", ".join(given) if given else "nobody"
