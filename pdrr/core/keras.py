@@ -14,6 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 START_UP = re.compile(  # information, warnings and errors of TensorFlow's own log, old and new form
@@ -65,3 +66,10 @@ with without_start_up_lines():
 logging.getLogger("tensorflow").addFilter(
     lambda record: "tf.function retracing" not in str(record.msg)
 )
+
+
+def tensorflow() -> Any:
+    """TensorFlow, where Keras runs on it; it is loaded by then, without its lines."""
+    import tensorflow
+
+    return tensorflow

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from pdrr.core.keras import tensorflow
 from pdrr.federation.network import get_flat, set_flat
 from pdrr.federation.training import LocalTrainer, steps
+
+tf = tensorflow()
 
 
 class GraphTrainer(LocalTrainer):

@@ -8,10 +8,10 @@ import pytest
 from helpers.attacked_rounds import SCATTERED, D, K, honest_round, own_settings, run, sent
 from pdrr import Round, beyond
 
-ATTACKS = tuple(beyond.attacks())
+ATTACKS = tuple(beyond.all_attacks())
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 both_kinds_of_knowledge = pytest.mark.parametrize("knowledge", ["full", "partial"])
-FIXED_SIZE = ("free_rider", "sparse")  # they have a size in units of the weights
+FIXED_SIZE = ("free_rider", "sparse", "sacrifice")  # they have a size in units of the weights
 CLONES = (
     *("alie", "ipm", "ipm_10", "min_max", "min_max_std", "min_max_sign", "min_sum", "min_sum_std"),
     *("min_sum_sign", "mimic", "poisoned_fl", "agr_tailored"),
@@ -19,6 +19,7 @@ CLONES = (
 AGAINST_SIGNS = (  # others go down everywhere, wherever the honest models go
     *("ipm", "ipm_10", "min_max", "min_max_sign", "min_sum", "min_sum_sign", "sign_flip"),
     *("sign_flip_4", "shift", "agr_tailored", "decoy", "rotating", "mixed", "krum_flip"),
+    *("camps", "strangers"),
 )
 
 

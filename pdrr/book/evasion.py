@@ -1,0 +1,312 @@
+"""What hiding costs attackers that know the defence, and what it buys: damage against damage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from pandas.io.formats.style import Styler
+
+from pdrr.book.readings import shown
+from pdrr.book.style import LINE, STYLE
+from pdrr.claims.words import digits, short
+from pdrr.core.rules import in_words
+from pdrr.experiments.evasion import ALONE, DEFENCES, PLAIN
+from pdrr.experiments.records import Records
+
+HUGE = ("sparse", "sacrifice")
+"""Families with values so large that only the length of the damage can be told."""
+
+OWN = ("camps", "strangers", "strangers, z = 3", "strangers, 30%")
+"""Families made against Co-trimming."""
+
+WORTH = 0.1  # of a step: to undo less is hardly an attack, and no measure of others
+PLACE = ["rule", "beta", "knowledge"]
+SIGNS = {"epsilon": "ε", "z": "z"}
+C = sns.color_palette("colorblind")
+LOOKS: dict[str, dict[str, Any]] = {
+    "flipped signs": {"color": C[3], "marker": "v"},
+    "copies apart": {"color": C[5], "marker": "P"},
+    "decoy": {"color": C[3], "marker": "v"},
+    "rotating": {"color": C[5], "marker": "P"},
+    "mixed strengths": {"color": C[1], "marker": "s"},
+    "shift": {"color": C[2], "marker": "D"},
+    "camps": {"color": C[4], "marker": "^"},
+    "strangers": {"color": C[0], "marker": "o"},
+    "strangers, z = 3": {"color": C[0], "marker": "o", "ls": "--"},
+    "strangers, 30%": {"color": C[0], "marker": "o", "ls": ":"},
+}
+STAR: dict[str, Any] = {"color": "black", "marker": "*", "ms": 10, "ls": "", "zorder": 6}
+
+
+def left_over(records: Records) -> pd.DataFrame:
+    """A row per place, family, value and defence, with what the attack does to the rule alone.
+
+    `alone_damage`, `alone_moved` and `alone_accuracy` stand beside what is left behind the defence;
+    `harm`, the damage of either in the unit of its family: share of the step undone, or steps moved
+    where values are huge.
+    """
+    table = records.table.assign(beta=pd.to_numeric(records.table["beta"]).fillna(-1))
+    table["value"] = table["value"].fillna(-1)  # of the paper's attack, which has no parameter
+    huge = table["family"].isin(HUGE)
+    table["harm"] = np.where(huge, table["moved"], table["damage"])
+    keys = ["seed", "round", *PLACE, "family", "parameter", "value"]
+    table["parameter"] = table["parameter"].fillna("")
+    told = ["damage", "moved", "accuracy", "harm"]
+    alone = table[table["defence"] == ALONE][[*keys, *told]]
+    alone = alone.rename(columns={name: f"alone_{name}" for name in told})
+    return table[table["defence"] != ALONE].merge(alone, on=keys, validate="many_to_one")
+
+
+def main_knowledge(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of partial knowledge, or of the only knowledge there is."""
+    partial = cells[cells["knowledge"] == "partial"]
+    return cells if partial.empty else partial
+
+
+def worst(cells: pd.DataFrame, column: str = "harm") -> Any:
+    """The row that leaves most, or is first in another column."""
+    return cells.iloc[int(np.argmax(cells[column]))]
+
+
+def at(row: Any) -> str:
+    """The value of a family's parameter: "share 0.3", "z 1.5"; empty where it has none."""
+    if not row["parameter"]:
+        return ""
+    return f"{SIGNS.get(row['parameter'], row['parameter'])} {row['value']:g}"
+
+
+def curves(records: Records) -> Figure:
+    """Damage behind each defence against damage without: a row per defence, a column per rule.
+
+    On the diagonal the defence does nothing. The dotted line is at the most that any attack leaves
+    that hides; along the family of this one stand the values of its parameter.
+    """
+    cells = main_knowledge(left_over(records))
+    cells = cells[~cells["family"].isin(HUGE)]
+    rules: list[Any] = [place for place, _ in cells.groupby(["rule", "beta"], sort=False)]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.9 * len(rules) + 0.6, 6.8), layout="constrained")
+        panels = figure.subplots(
+            len(DEFENCES), len(rules), squeeze=False, sharex="col", sharey="col"
+        )
+        for line, defence in zip(panels, DEFENCES, strict=True):
+            for ax, (rule, beta) in zip(line, rules, strict=True):
+                of_rule = cells[(cells["rule"] == rule) & (cells["beta"] == beta)]
+                own = of_rule[of_rule["defence"] == defence]
+                _panel(ax, own, _ends(of_rule))
+                ax.set_title(f"{defence}, {in_words(rule, beta)}")
+            line[0].set_ylabel("damage left")
+        for ax in panels[-1]:
+            ax.set_xlabel("damage without a defence")
+        legend: dict[str, Any] = {"loc": "outside lower center", "ncols": min(4, len(rules) + 1)}
+        figure.legend(handles=_handles(cells), fontsize=9, **legend)
+    return figure
+
+
+def _ends(cells: pd.DataFrame) -> tuple[float, float]:
+    """Of both axes: a diagonal is a diagonal only if they are the same."""
+    every = cells[["alone_harm", "harm"]].to_numpy()
+    low, high = min(0.0, every.min()), max(0.1, every.max())
+    return low - 0.12 * (high - low), high + 0.12 * (high - low)
+
+
+def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
+    ax.plot(ends, ends, color="#bbbbbb", lw=1, zorder=1)
+    ax.axhline(0, color="#dddddd", lw=1, zorder=0)
+    for name, look in LOOKS.items():
+        family = own[own["family"] == name]
+        if family.empty:
+            continue
+        ax.plot(family["alone_harm"], family["harm"], **{"ms": 4, "lw": 1.3, **look}, zorder=3)
+    plain = own[own["family"] == PLAIN]
+    ax.plot(plain["alone_harm"], plain["harm"], **STAR)
+    hiding = own[own["family"] != PLAIN]
+    if not hiding.empty:
+        most = worst(hiding)
+        ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
+        words = f"at most {most['harm']:.2f} left: {_named(most)}"
+        ax.annotate(words, (ends[0], most["harm"]), (4, 3), textcoords="offset points", fontsize=7)
+        _values(ax, own[own["family"] == most["family"]], 0.09 * (ends[1] - ends[0]))
+    ax.set(xlim=ends, ylim=ends)
+
+
+def _values(ax: Axes, family: pd.DataFrame, apart: float) -> None:
+    """The values of a parameter beside their points, but for those that lie on one another."""
+    taken: list[np.ndarray] = []
+    look = LOOKS[str(family["family"].iloc[0])]
+    for row in family.to_dict("records"):
+        here = np.array([row["alone_harm"], row["harm"]])
+        if all(np.abs(here - other).max() > apart for other in taken):
+            taken.append(here)
+            beside: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
+            ax.annotate(f"{row['value']:g}", (here[0], here[1]), **beside, fontsize=7,
+                        color=look["color"])  # fmt: skip
+
+
+def _handles(cells: pd.DataFrame) -> list[Line2D]:
+    named: dict[tuple[Any, ...], str] = {}
+    for name, look in LOOKS.items():
+        if (cells["family"] == name).any():
+            key = tuple(sorted(look.items()))
+            named[key] = f"{named[key]} / {name}" if key in named else name
+    handles = [Line2D([], [], **{"ms": 4, **dict(key)}, label=name) for key, name in named.items()]
+    return [
+        *handles,
+        Line2D([], [], **STAR, label=PLAIN),
+        Line2D([], [], color="#bbbbbb", lw=1, label="no defence at all"),
+    ]
+
+
+def worst_table(records: Records) -> Styler:
+    """For each rule and family: where each defence leaves most, how much, accuracy and MAR."""
+    cells, rows = main_knowledge(left_over(records)), {}
+    for place, own in cells.groupby(["rule", "beta", "family"], sort=False):
+        rule, beta, family = _parts(place)
+        row: dict[str, str] = {}
+        for defence in DEFENCES:
+            most = worst(own[own["defence"] == defence])
+            row[f"{defence}: most at"] = at(most) or "–"
+            row[f"{defence}: damage, alone → left"] = (
+                f"{_harm(most, 'alone_harm')} → {_harm(most, 'harm')}"
+            )
+            row[f"{defence}: accuracy"] = f"{most['accuracy']:.2f}"
+            row[f"{defence}: MAR"] = short(most["mar"])
+        rows[f"{in_words(rule, beta)}, {family}"] = row
+    return shown(rows)
+
+
+def points_table(records: Records) -> Styler:
+    """Every value that was tried: damage alone and left, FAR / MAR of each defence."""
+    cells, rows = left_over(records), {}
+    several = len(cells["family"].unique()) > 1
+    keys = [*PLACE, "family", "value"]
+    for _, own in cells.groupby(keys, sort=False):
+        first = own.iloc[0]
+        row = {"damage alone": _harm(first, "alone_harm")}
+        for _, each in own.iterrows():
+            name = each["defence"]
+            row[f"{name}: left"] = _harm(each, "harm")
+            row[f"{name}: FAR / MAR"] = f"{short(each['far'])} / {short(each['mar'])}"
+            row[f"{name}: accuracy"] = f"{each['accuracy']:.2f}"
+        named = [first["family"]] if several or not at(first) else []
+        rows[", ".join(filter(None, [*named, at(first)]))] = row
+    return shown(rows)
+
+
+def _harm(row: Any, column: str) -> str:
+    """Shares of the step in two digits; steps, where values are huge, as a number of steps."""
+    if row["family"] in HUGE:
+        return f"{digits(row[column], 2)} steps"
+    return f"{row[column]:.2f}".replace("-0.00", "0.00")
+
+
+# in sentences
+
+
+def findings(records: Records) -> str:
+    """What hiding buys and costs, in sentences, as Markdown: for each rule, then for the means."""
+    cells = left_over(records)
+    lines = []
+    for place, own in cells.groupby(PLACE, sort=False):
+        rule, beta, known = _parts(place)
+        lines.append(_of_rule(own, f"{in_words(rule, beta)}, {known} knowledge"))
+    lines += [*_own_attackers(cells), *_bought(cells)]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _of_rule(own: pd.DataFrame, where: str) -> str:
+    shares = own[~own["family"].isin(HUGE)]
+    text = [f"**{where}**:"]
+    plain = shares[shares["family"] == PLAIN]
+    if not plain.empty:
+        left = [f"{_harm(row, 'harm')} behind {row['defence']}" for _, row in plain.iterrows()]
+        alone = _harm(plain.iloc[0], "alone_harm")
+        text.append(f"the paper's attack undoes {alone} of the step, {' and '.join(left)}.")
+    for defence in DEFENCES:
+        hiding = shares[(shares["family"] != PLAIN) & (shares["defence"] == defence)]
+        if hiding.empty:
+            continue
+        most = worst(hiding)
+        text.append(
+            f"Behind {defence}, {_named(most)} leaves most: {_harm(most, 'harm')}"
+            f" of {_harm(most, 'alone_harm')} (MAR {short(most['mar'])},"
+            f" accuracy {most['accuracy']:.2f})."
+        )
+        text.append(_against_seen(hiding, most))
+    return " ".join(text)
+
+
+def _against_seen(hiding: pd.DataFrame, most: Any) -> str:
+    """What hiding buys beside the strongest attack whose attackers are all found."""
+    seen = hiding[hiding["mar"] == 0]
+    if seen.empty:
+        return "No attack has all its attackers found."
+    strongest = worst(seen, "alone_harm")
+    bought = "hiding buys nothing"
+    if most["harm"] > strongest["harm"]:
+        bought = f"hiding buys {most['harm'] - strongest['harm']:.2f}"
+    if strongest["alone_harm"] >= WORTH:
+        share = max(0.0, most["harm"] / strongest["alone_harm"])
+        bought += f", and what is left is {share:.0%} of what that attack would do undefended"
+    return (
+        f"The strongest attack that is found whole, {_named(strongest)}, would undo"
+        f" {_harm(strongest, 'alone_harm')} and leaves {_harm(strongest, 'harm')}: {bought}."
+    )
+
+
+def _own_attackers(cells: pd.DataFrame) -> list[str]:
+    """What those achieve that were made against Co-trimming, beside all others."""
+    behind = cells[(cells["defence"] == DEFENCES[1]) & ~cells["family"].isin((*HUGE, PLAIN))]
+    made = behind["family"].isin(OWN)
+    if not made.any() or made.all():
+        return []
+    best, other = worst(behind[made]), worst(behind[~made])
+    unseen = behind[made & (behind["mar"] == 1)]
+    hidden = ""
+    if not unseen.empty:
+        most = worst(unseen, "alone_harm")
+        hidden = (
+            f" The strongest of these that stay unseen altogether ({_named(most)},"
+            f" {in_words(most['rule'], most['beta'])}) undo {_harm(most, 'harm')}."
+        )
+    return [
+        f"**Made against {DEFENCES[1]}**: of all rules, camps and strangers leave at most"
+        f" {_harm(best, 'harm')} behind it ({_named(best)}, {in_words(best['rule'], best['beta'])},"
+        f" {best['knowledge']} knowledge, MAR {short(best['mar'])}), the other attacks that hide"
+        f" at most {_harm(other, 'harm')} ({_named(other)}).{hidden}"
+    ]
+
+
+def _bought(cells: pd.DataFrame) -> list[str]:
+    """What a beta that shrinks with every removed model makes of a few huge values."""
+    lines = []
+    trimmed = cells[(cells["rule"] == "trimmed_mean") & cells["family"].isin(HUGE)]
+    for (beta, known), own in trimmed.groupby(["beta", "knowledge"], sort=False):
+        told = []
+        for defence in DEFENCES:
+            most = worst(own[own["defence"] == defence])
+            told.append(
+                f"behind {defence}, which flags {most['flagged']:.0f} models, {_named(most)} moves"
+                f" the aggregate by at most {_harm(most, 'harm')} (accuracy"
+                f" {most['accuracy']:.2f}; {_harm(most, 'alone_harm')} without a defence)"
+            )
+        kept = f"trimmed mean (β = {beta:g}), {known} knowledge"
+        lines.append(f"**Huge values in few coordinates, {kept}**: {'; '.join(told)}.")
+    return lines
+
+
+def _parts(place: Any) -> tuple[Any, ...]:
+    """The values of a group's keys."""
+    return tuple(place)
+
+
+def _named(row: Any) -> str:
+    """The family with the value of its parameter."""
+    return f"{row['family']} ({at(row)})" if at(row) else str(row["family"])
