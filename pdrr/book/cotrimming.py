@@ -48,7 +48,7 @@ def words_of(attack: str, knowledge: str = "", noise: str = "") -> str:
     if attack == NOBODY:
         return "nobody attacks"
     words = Way(attack, knowledge, CHAIN, noise).words
-    return f"{words}, {knowledge}" if attack in (*PAPER, "alie") else words
+    return f"{words}, {knowledge}" if knowledge and attack in (*PAPER, "alie") else words
 
 
 def told(table: pd.DataFrame) -> pd.DataFrame:

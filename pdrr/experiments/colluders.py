@@ -109,10 +109,15 @@ def colluders(
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """A row per k, c and attack: means of FAR and MAR over the rounds, and how many there are."""
-    keys = ["k", "c", "attack", "knowledge", "noise"]
-    means = {name: (name, "mean") for name in ("far", "far_target", "mar", "auc")}
-    return table.groupby(keys, sort=False).agg(rounds=("round", "size"), **means).reset_index()
+    """A row per seed, round and k: attacks, those with an error, alarms if unattacked."""
+    quiet = table["attack"] == NOBODY
+    counted = table.assign(
+        tried=~quiet,
+        wrong=~quiet & ((table["far"] > 0) | (table["mar"] > 0)),
+        alarms=table["flagged"].where(quiet, 0),
+    )
+    keys = ["seed", "round", "k"]
+    return counted.groupby(keys, sort=False)[["tried", "wrong", "alarms"]].sum().reset_index()
 
 
 def first(whole: Round, k: int) -> Round:

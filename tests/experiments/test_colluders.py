@@ -1,6 +1,7 @@
 """Co-trimming on rounds of few and many: the clients, the attackers and the damage are as said."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pdrr import experiments
@@ -30,11 +31,12 @@ def test_nobody_attacks_once_for_each_k(store):
     assert table["attack"].tolist() == ["none", "ipm", "ipm"]
 
 
-def test_runs_are_means_over_rounds():
-    table = experiments.colluders(rounds_of=[(10, 3)], tried=["ipm"], profile="smoke").table
-    runs = summary(table)
-    assert runs["rounds"].tolist() == [1, 1]
-    np.testing.assert_array_equal(runs["mar"].to_numpy(), table["mar"].to_numpy())
+def test_runs_count_attacks_errors_and_alarms():
+    row = {"seed": 1, "round": 5, "k": 50, "far": 0.0, "mar": 0.0, "flagged": 20}
+    quiet = {**row, "attack": "none", "mar": float("nan"), "far": 0.04, "flagged": 2}
+    attacks = [{**row, "attack": "ipm"}, {**row, "attack": "alie", "mar": 0.1}]
+    (run,) = summary(pd.DataFrame([quiet, *attacks])).to_dict("records")
+    assert run == {"seed": 1, "round": 5, "k": 50, "tried": 2, "wrong": 1, "alarms": 2}
 
 
 def test_likeness_has_a_row_for_every_two_clients(store):
