@@ -70,10 +70,8 @@ def errors(records: Records) -> Figure:
     """Shares missed and falsely flagged, by attack and by how many clients and attackers."""
     table = told(records.table)
     attacked = table[table["attack"] != NOBODY]
-    columns = [
-        f"{k}, {c}" for k, c in attacked[["k", "c"]].drop_duplicates().itertuples(index=False)
-    ]
-    attacked = attacked.assign(size=[f"{k}, {c}" for k, c in attacked[["k", "c"]].to_numpy()])
+    sizes = [f"{c}\nof {k}" for k, c in attacked[["k", "c"]].to_numpy()]
+    attacked, columns = attacked.assign(size=sizes), list(dict.fromkeys(sizes))
     rows = list(dict.fromkeys(attacked["words"]))
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(9, 0.28 * len(rows) + 1.3), layout="constrained")
@@ -86,11 +84,12 @@ def errors(records: Records) -> Figure:
             ax.imshow(cells.to_numpy(), cmap="Oranges", vmin=0, vmax=1, aspect="auto")
             for (i, j), value in np.ndenumerate(cells.to_numpy()):
                 text = "" if np.isnan(value) else "0" if value == 0 else short(value)
-                ax.text(j, i, text, ha="center", va="center", fontsize=8)
+                colour = "white" if value > 0.6 else "black"
+                ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
             ax.set_xticks(range(len(columns)), columns)
             ax.set_yticks(range(len(rows)), rows)
             ax.set_title(title)
-            ax.set_xlabel("clients, of whom attack")
+            ax.set_xlabel("attackers, of so many clients")
     return figure
 
 

@@ -44,19 +44,19 @@ def verdict(far: float, mar: float, auc: float) -> str:
 
 def cells(records: Records) -> pd.DataFrame:
     """A row for each attack as it was tried and scheme: means over rounds, and the verdict."""
-    table = without_gaps(records.table)
-    there = tried(records)
-    table = table[[key in there for key in _keys(table)]]
+    table = tried(records)
     means = table.groupby(["attack", "knowledge", "noise", "scheme"], sort=False)
     found = means[["far", "mar", "auc"]].mean().assign(rounds=means.size()).reset_index()
     marks = [verdict(*row) for row in found[["far", "mar", "auc"]].itertuples(index=False)]
     return found.assign(mark=marks)
 
 
-def tried(records: Records) -> set[tuple[str, str, str]]:
-    """Attacks (name, knowledge, noise) that found something to send in some round."""
+def tried(records: Records) -> pd.DataFrame:
+    """Rows of the rounds in which an attack found something to send."""
+    place = ["attack", "knowledge", "noise", "seed", "round"]
     runs = without_gaps(records.runs)
-    return set(_keys(runs[runs["succeeded"].astype(bool) & (runs["attack"] != NOBODY)]))
+    sent = runs.loc[runs["succeeded"].astype(bool) & (runs["attack"] != NOBODY), place]
+    return without_gaps(records.table).merge(sent.drop_duplicates(), on=place)
 
 
 def _keys(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -104,10 +104,9 @@ def _place(attack: str, knowledge: str, noise: str) -> str:
 
 def rounds_behind(records: Records) -> str:
     """For each attack, folded, its recorded rounds: rates of each scheme, damage, the command."""
-    table = without_gaps(records.table)
-    runs = without_gaps(records.runs)
+    table, runs = tried(records), without_gaps(records.runs)
     parts = []
-    for attack, knowledge, noise in sorted(tried(records), key=_keys(table).index):
+    for attack, knowledge, noise in dict.fromkeys(_keys(table)):
         own, ran = (
             frame[
                 (frame["attack"] == attack)

@@ -198,7 +198,7 @@ def test_losses_come_first(colluders):
 def test_errors_have_a_cell_for_each_attack_and_number(colluders):
     figure = cotrimming.errors(colluders)
     missed, alarms = figure.axes
-    assert [label.get_text() for label in missed.get_xticklabels()] == ["50, 20", "50, 3"]
+    assert [label.get_text() for label in missed.get_xticklabels()] == ["20\nof 50", "3\nof 50"]
     assert [label.get_text() for label in missed.get_yticklabels()] == [
         "IPM attack",
         "Min-Max attack",
