@@ -10,6 +10,7 @@ from pdrr.experiments.chains import errors_by_q, every_round
 from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
+from pdrr.experiments.how_many import how_many
 from pdrr.experiments.likeness import similarities
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.retrained import refits
@@ -37,6 +38,7 @@ __all__ = [
     "errors_by_q",
     "every_round",
     "first_parameters",
+    "how_many",
     "one_round",
     "recorded",
     "refits",

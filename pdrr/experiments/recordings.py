@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, chains, clock, comparison, tries
+from pdrr.experiments import alone, cache, chains, clock, comparison, contests, tries
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
@@ -63,7 +63,7 @@ TIMES: dict[str, Job] = {  # wants a quiet machine, is never cached
     "coordinates": (clock.by_coordinates, {}),
 }
 EVERY = {"every_round": chains.every_round, "errors_by_q": chains.errors_by_q}
-LONG = (*EVERY, "learning_rate", *tries.STEMS)  # hours, unless a GPU is at hand
+LONG = (*EVERY, "learning_rate", *tries.STEMS, *contests.STEMS)  # hours, unless a GPU is at hand
 STEMS = (*FIXED, *TABLES, "unattacked", *TIMES, *LONG)
 USUAL = tuple(stem for stem in STEMS if stem not in ("calibration", *TIMES, *LONG))
 
@@ -74,6 +74,8 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
         raise ValueError(f"no recording of {stem!r}, only of {', '.join(STEMS)}")
     if stem in TIMES:
         return [TIMES[stem]]
+    if stem in contests.STEMS:
+        return contests.jobs(stem, profile, first=seed == SEEDS[profile][0])
     if stem in tries.STEMS:
         return tries.jobs(stem, _measured(profile, seed), first=seed == SEEDS[profile][0])
     if stem in LONG:
