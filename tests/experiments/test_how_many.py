@@ -129,3 +129,13 @@ def test_krum_says_whose_model_it_selects(options):
     for run in krum.to_dict("records"):
         assert run["moved"] > 0 or run["selected"] == "benign"
     assert (found.runs.loc[found.runs["rule"] == "median", "selected"] == "").all()
+
+
+def test_the_attacks_on_the_trimmed_mean_and_the_median_send_the_same_models(store):
+    """With partial knowledge, so that one of them is enough."""
+    honest = miniature.honest_round(SMOKE, "trimmed_mean", 1, store)
+    first, second = (
+        attacking.attacked(SMOKE, rule, rule, honest, "partial").observed.clients
+        for rule in ("trimmed_mean", "median")
+    )
+    np.testing.assert_array_equal(first, second)
