@@ -191,6 +191,7 @@ def test_only_figures_draw(module):
     assert not drawing or drawn
     if drawing:
         pages = ("performance", "thresholds", "over_rounds", "learning_rates", "in_passing")
+        pages += ("matrix", "ranks", "how_many")
         assert module.stem in ("style", "figures", "sketches", *pages)
     else:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))

@@ -12,6 +12,7 @@ from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
 from pdrr.experiments.dissection import anatomy
 from pdrr.experiments.how_many import how_many
 from pdrr.experiments.likeness import similarities
+from pdrr.experiments.placement import placed
 from pdrr.experiments.records import Records, recorded
 from pdrr.experiments.retrained import refits
 from pdrr.experiments.scene import dataset, settings
@@ -40,6 +41,7 @@ __all__ = [
     "first_parameters",
     "how_many",
     "one_round",
+    "placed",
     "recorded",
     "refits",
     "round_values",

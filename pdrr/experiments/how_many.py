@@ -37,6 +37,7 @@ COUNTS = (0, 1, 2, 3, 4, 5, 8, 10, 12, 15, 18, 20, 22, 24)
 BETAS = (1, 2, 5, 8, 10, 12, 15, 20, 24)
 AT = (10, 20)  # attackers, against whom all of these are tried
 EXPECTED = (5, 10, 20)
+TRUTH = (0, 3, 5, 10, 15, 20, 24)  # attackers, of whom a server expects these
 LEAST = 3  # attackers on Krum that know only their own models: they need a distance between them
 SCHEMES = ("Co-trimming", "Multi-Krum", "DnC", "MANDERA", "SignGuard", "NNM")
 BY_COUNT = ("Multi-Krum", "DnC", "NNM")  # are told how many to expect
@@ -81,7 +82,8 @@ def how_many(
     betas : sequence of int
         What the trimmed mean trims per side, at c = 10 and 20.
     expected : sequence of int
-        What the server expects where it is wrong; for those schemes, and Krum, that are told.
+        What the server expects where it is wrong, tried at the numbers `TRUTH`; for those schemes,
+        and Krum, that are told.
     schemes : sequence of str
         Beside PDRR for each of its three rules.
     profile, source, seed, store
@@ -120,7 +122,7 @@ def how_many(
     with tqdm(todo, unit="attack", desc=f"{profile}, round {number}", disable=None) as bar:
         for c, tried in bar:
             bar.set_postfix_str(f"c = {c} of {k}, {tried.attack}")
-            others = list(dict.fromkeys([max(1, c), *wrong]))
+            others = list(dict.fromkeys([max(1, c), *(e for e in wrong if c in TRUTH)]))
             trims = list(dict.fromkeys([k // 5, *(b for b in betas if c in AT and 2 * b < k)]))
             for row, run in trial.run(c, tried, others, trims, schemes):
                 table += row

@@ -84,22 +84,23 @@ def test_nothing_moves_where_nobody_attacks(options):
 
 def test_what_is_expected_and_trimmed_is_varied_one_at_a_time(options):
     given = {"expected": (5, 10), "betas": (1, 10, 24), "schemes": ("DnC", "SignGuard")}
-    found = experiments.how_many(counts=[10, 12], **{**options, **given})
+    found = experiments.how_many(counts=[10, 12, 15], **{**options, **given})
     alie = found.where(attack="alie").table
 
     def tried(scheme, c):
         own = alie[(alie["scheme"] == scheme) & (alie["c"] == c)]
         return own[["expected", "beta"]].fillna(-1).to_numpy().astype(int).tolist()
 
-    assert tried("PDRR (Krum)", 12) == [[12, -1], [5, -1], [10, -1]]
+    assert tried("PDRR (Krum)", 15) == [[15, -1], [5, -1], [10, -1]]
+    assert tried("PDRR (Krum)", 12) == [[12, -1]]  # not at every number
     assert tried("PDRR (Krum)", 10) == [[10, -1], [5, -1]]
     assert tried("PDRR (trimmed mean)", 10) == [[-1, 10], [-1, 1], [-1, 24]]
     assert tried("PDRR (trimmed mean)", 12) == [[-1, 10]]  # other betas only at c = 10 and 20
     assert tried("PDRR (median)", 12) == [[-1, -1]]
-    assert tried("DnC", 12) == [[12, -1], [5, -1], [10, -1]]
+    assert tried("DnC", 15) == [[15, -1], [5, -1], [10, -1]]
     assert tried("SignGuard", 12) == [[-1, -1]]
-    flagged = alie[(alie["scheme"] == "DnC") & (alie["c"] == 12)]["flagged"]
-    assert flagged.tolist() == [12, 5, 10]
+    flagged = alie[(alie["scheme"] == "DnC") & (alie["c"] == 15)]["flagged"]
+    assert flagged.tolist() == [15, 5, 10]
 
 
 def test_fewer_models_are_the_first_of_the_round(options, store, monkeypatch):
