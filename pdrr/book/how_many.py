@@ -130,9 +130,9 @@ def trims(records: Records) -> pd.DataFrame:
     both = both[both["k"] == both["k"].max()]
     several = both.groupby("c")["beta"].transform("nunique") > 1
     both = both[several & (both["attack"] != NOBODY)]
-    return (
-        both.groupby(["attack", "c", "beta"])[["moved", "far", "mar", "auc"]].mean().reset_index()
-    )
+    measures = ["moved", "far", "mar", "auc"]
+    means = both.groupby(["attack", "c", "beta"])[measures].mean()
+    return pd.DataFrame(means).reset_index()
 
 
 def trims_table(records: Records) -> Styler:

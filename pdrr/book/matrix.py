@@ -178,6 +178,7 @@ def _over(auc: float) -> str:
 def rates_table(records: Records) -> Styler:
     """FAR and MAR of each detector that flags, attack by attack; the share flagged in quiet."""
     found = cells(records)
+    found = found.iloc[np.argsort(found["attack"] != NOBODY, kind="stable")]  # quiet first
     rows: dict[str, dict[str, str]] = {}
     columns = [scheme for scheme in worst(records).index if flags(scheme)]
     for cell in found[found["scheme"].isin(columns)].to_dict("records"):
@@ -262,7 +263,7 @@ def flags(scheme: str) -> bool:
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
     """With the attack in words and its group."""
-    frame = frame.assign(noise=frame["noise"].fillna("").astype(str))
+    frame = frame.assign(noise=frame["noise"].astype(object).fillna(""))
     ways = {key: _words(*key) for key in frame[list(KEYS)].itertuples(index=False, name=None)}
     keys = list(frame[list(KEYS)].itertuples(index=False, name=None))
     groups = [_group(attack) for attack, *_ in keys]
