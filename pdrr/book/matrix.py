@@ -273,9 +273,10 @@ def _named(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _words(attack: str, knowledge: str, noise: str) -> str:
-    words = (
-        Way(attack, knowledge, "", noise).words.replace(" attack", "").removeprefix("attack on ")
-    )
+    words = Way(attack, knowledge, "", noise).words
+    if attack == NOBODY:
+        return words
+    words = words.replace(" attack", "").removeprefix("attack on ")
     several = attack in DEFENDED or attack == "alie"
     return f"{words} ({knowledge})" if several else words
 
