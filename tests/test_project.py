@@ -191,7 +191,7 @@ def test_only_figures_draw(module):
     assert not drawing or drawn
     if drawing:
         pages = ("performance", "thresholds", "over_rounds", "learning_rates", "in_passing")
-        beyond = ("cotrimming", "evasion", "how_many", "matrix", "silence", "survival")
+        beyond = ("cotrimming", "evasion", "how_many", "matrix", "ranks", "silence", "survival")
         assert module.stem in ("style", "figures", "sketches", *pages, *beyond)
     else:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))

@@ -12,8 +12,8 @@ from pdrr.book.readings import shown
 from pdrr.book.style import STYLE
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import short, span
-from pdrr.experiments.against import CHAIN, Way
 from pdrr.experiments.attacking import NOBODY
+from pdrr.experiments.matrix import CHAIN, Way
 from pdrr.experiments.records import Records
 
 PAPER = ("krum", "trimmed_mean", "median")

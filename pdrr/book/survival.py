@@ -16,9 +16,9 @@ from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, GREEN, STYLE
 from pdrr.claims.words import span
 from pdrr.core.rules import DEFENDED, in_words
+from pdrr.experiments.arms import LATE, ORACLE, PEACE, UNDEFENDED
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
-from pdrr.experiments.survival import LATE, ORACLE, PEACE, UNDEFENDED
 
 NEW = "Co-trimming"
 NEAR = 0.01  # of the error that oracle removal ends with

@@ -23,9 +23,9 @@ from pdrr.core.files import atomic, digest
 from pdrr.core.rules import DEFENDED, own_setting
 from pdrr.core.shared import forget
 from pdrr.experiments import schemes
-from pdrr.experiments.against import rates
 from pdrr.experiments.attacking import NOBODY, attacked
 from pdrr.experiments.cache import code_digest
+from pdrr.experiments.matrix import rates
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import Scene, scene
 from pdrr.experiments.server import Server

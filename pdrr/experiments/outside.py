@@ -6,19 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from pdrr.core.rules import DEFENDED
-from pdrr.experiments.against import against
-from pdrr.experiments.colluders import colluders
+from pdrr.experiments.arms import survival
+from pdrr.experiments.collusion import colluders
+from pdrr.experiments.counting import how_many
 from pdrr.experiments.evasion import evading
+from pdrr.experiments.matrix import against
+from pdrr.experiments.quiet import silence
 from pdrr.experiments.records import Records
-from pdrr.experiments.silence import silence
-from pdrr.experiments.survival import survival
 
 Job = tuple[Callable[..., Records], dict[str, Any]]
 
-STEMS = ("matrix", "silence", "colluders", "survival", "evasion")
+STEMS = ("matrix", "silence", "how_many", "colluders", "survival", "evasion")
 MEASURED = {"smoke": (1,), "quick": (1, 5, 20), "paper": (1, 20, 50)}
 LAST = {"smoke": 2, "quick": 100, "paper": 60}  # of the chains
 KNOWLEDGE = ("partial", "full")
+FEWER = (20, 35)  # models in a round of half the size or so
 CLIENTS: tuple[dict[str, Any], ...] = (  # whose data are alike, or more different than people's
     *({"share": share} for share in (0.5, 1.0)),
     *({"alpha": alpha} for alpha in (0.1, 0.5, 1.0)),
@@ -33,11 +35,22 @@ ATTACKED: tuple[dict[str, Any], ...] = (
 )
 
 
-def jobs(stem: str, profile: str) -> list[Job]:
-    """The experiments of a recording with their options, but for profile, data and seed."""
+def jobs(stem: str, profile: str, first: bool) -> list[Job]:
+    """The experiments of a recording with their options, but for profile, data and seed.
+
+    How many attackers can be borne is tried on rounds of fewer models too, and, for all seeds but
+    the `first`, in round 1 alone.
+    """
     numbers = MEASURED[profile]
     if stem == "matrix":
         return [(against, {"number": number}) for number in numbers]
+    if stem == "how_many":
+        fewer: list[dict[str, Any]] = [{"k": k, "expected": ()} for k in FEWER]
+        return [
+            (how_many, {"number": number, **sizes})
+            for number in (numbers if first else numbers[:1])
+            for sizes in ({}, *fewer)
+        ]
     if stem == "colluders":
         return [(colluders, {"number": number}) for number in numbers]
     if stem == "silence":

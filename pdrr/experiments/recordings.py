@@ -75,7 +75,7 @@ def jobs(stem: str, profile: str, seed: int) -> list[Job]:
     if stem in TIMES:
         return [TIMES[stem]]
     if stem in outside.STEMS:
-        return outside.jobs(stem, profile)
+        return outside.jobs(stem, profile, first=seed == SEEDS[profile][0])
     if stem in tries.STEMS:
         return tries.jobs(stem, _measured(profile, seed), first=seed == SEEDS[profile][0])
     if stem in LONG:

@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import recordings, scene
+from pdrr.experiments import outside, recordings, scene
 from pdrr.experiments.chains import summary
 from pdrr.experiments.records import KEYS, Records, each_run
 from pdrr.experiments.schemes import OURS, known
@@ -87,12 +87,15 @@ class Outcome:
 def recomputed(root: Path) -> list[Outcome]:
     """FAR, MAR, q range and times of all records under `root`, from their own tables.
 
+    Those beyond the paper keep no client's score (`outside.STEMS`) and are left out.
+
     Raises
     ------
     ValueError
         If there are no records, or one is damaged.
     """
     paths = sorted(path for name in config.PROFILES for path in (root / name).glob("*.json"))
+    paths = [path for path in paths if path.stem not in outside.STEMS]
     if not paths:
         raise ValueError(f"no records in {root}")
     with tqdm(paths, unit="record", desc="from the scores", disable=None, leave=False) as bar:

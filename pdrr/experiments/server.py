@@ -15,6 +15,7 @@ from pdrr.methods import Scheme
 from pdrr.types import Detection, Round
 
 if TYPE_CHECKING:
+    from pdrr.config import Settings
     from pdrr.federation.training import LocalTrainer
 
 T = TypeVar("T")
@@ -29,11 +30,15 @@ class Server:
         Settings, data set, network and rule.
     observed : Round
         What it received.
+    settings : Settings, optional
+        What it takes for true, such as another number of attackers; the federation's by default.
     """
 
-    def __init__(self, federation: Federation, observed: Round) -> None:
+    def __init__(
+        self, federation: Federation, observed: Round, settings: Settings | None = None
+    ) -> None:
         self.federation, self.observed = federation, observed
-        self.settings, self.rule = federation.settings, federation.rule
+        self.settings, self.rule = settings or federation.settings, federation.rule
         self.c, self.beta = self.settings.federation.c, self.settings.defense.beta
         self.borrowed = 0.0  # seconds of parts that were there already
         self._parts: dict[str, tuple[Any, float]] = {}

@@ -10,8 +10,8 @@ from matplotlib.text import Text
 from helpers.made_up import ORIGIN
 from helpers.made_up_survival import FINAL, rows, survived
 from pdrr.book import survival
+from pdrr.experiments.arms import ORACLE, PEACE, UNDEFENDED
 from pdrr.experiments.records import Records
-from pdrr.experiments.survival import ORACLE, PEACE, UNDEFENDED
 
 
 def two_seeds():

@@ -5,7 +5,7 @@ import pytest
 
 from pdrr import experiments, trimmed_mean
 from pdrr.experiments import attacking
-from pdrr.experiments.against import ADAPTIVE, rates, ways
+from pdrr.experiments.matrix import ADAPTIVE, rates, ways
 from pdrr.experiments.scene import settings
 from pdrr.federation.rounds import Federation
 

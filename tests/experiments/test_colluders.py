@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pdrr import experiments
-from pdrr.experiments.colluders import summary
+from pdrr.experiments.collusion import summary
 
 pytestmark = pytest.mark.usefixtures("small")
 

@@ -6,7 +6,7 @@ import pytest
 
 from helpers import miniature
 from pdrr import experiments
-from pdrr.experiments.silence import dealt, summary
+from pdrr.experiments.quiet import dealt, summary
 from pdrr.federation.store import Store
 
 pytestmark = pytest.mark.usefixtures("small")

@@ -20,7 +20,7 @@ from pdrr.experiments.server import Server, find
 from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 
-module = importlib.import_module("pdrr.experiments.survival")
+module = importlib.import_module("pdrr.experiments.arms")
 SMOKE = {"profile": "smoke", "seed": 3}
 SOME = ("nobody attacks", "undefended", "PDRR", "Co-trimming", "NNM", "LFR", "oracle removal")
 LAST = 3

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.made_up import ORIGIN
+from pdrr.experiments.arms import ORACLE, PEACE, UNDEFENDED, summary
 from pdrr.experiments.records import Records
-from pdrr.experiments.survival import ORACLE, PEACE, UNDEFENDED, summary
 
 NAN = float("nan")
 FINAL = {  # error of each arm from round 2 on

@@ -13,7 +13,7 @@ import numpy as np
 from pdrr.beyond.judging import Judge, Judgement
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, like
 from pdrr.core.checks import whole
-from pdrr.core.order import sort_clients, trimmed_mean_of_sorted
+from pdrr.core.order import middle_mean
 from pdrr.core.round_passes import distances
 from pdrr.methods import Scheme
 from pdrr.types import Round
@@ -71,7 +71,7 @@ class NNM(Judge):
             base = float64(observed.previous[cols])
             # updates: where nobody moved, every mixture is exactly 0
             y = mixed @ (float64(observed.clients[:, cols]) - base[None, :])
-            middle = trimmed_mean_of_sorted(sort_clients(y), self.c)
+            middle = middle_mean(y, self.c)
             parts.append(xp.astype(base + middle, observed.clients.dtype))
         return xp.concat(parts)
 

@@ -179,7 +179,7 @@ def worst_decile(correct: np.ndarray, writer: np.ndarray) -> float:
 
     Examples
     --------
-    >>> from pdrr.experiments.survival import worst_decile
+    >>> from pdrr.experiments.arms import worst_decile
     >>> worst_decile(np.array([True, False, True, True]), np.array([0, 0, 7, 7]))
     0.5
     """

@@ -21,9 +21,9 @@ from pdrr.core.rules import DEFENDED, in_words, own_setting
 from pdrr.core.shared import forget
 from pdrr.data import FederatedDataset
 from pdrr.experiments import schemes as entries
-from pdrr.experiments.against import CHAIN, RIVALS
 from pdrr.experiments.alike import cloned, mixed
 from pdrr.experiments.cache import code_digest
+from pdrr.experiments.matrix import CHAIN, RIVALS
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, defense, settings

@@ -17,8 +17,8 @@ from pdrr.beyond import cotrim
 from pdrr.config import Settings
 from pdrr.core.arrays import to_host
 from pdrr.core.rules import DEFENDED, own_setting
-from pdrr.experiments.against import CHAIN, Way, craft, rates, ways
 from pdrr.experiments.attacking import NOBODY, Known
+from pdrr.experiments.matrix import CHAIN, Way, craft, rates, ways
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, defense, settings

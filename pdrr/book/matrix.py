@@ -1,0 +1,294 @@
+"""Every attack against every detector: one picture, and what it says in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from pandas.io.formats.style import Styler
+
+from pdrr.book.readings import shown
+from pdrr.book.style import STYLE
+from pdrr.book.tables import styled
+from pdrr.claims.words import seconds, short, span
+from pdrr.core.rules import DEFENDED, in_words
+from pdrr.experiments.attacking import NOBODY
+from pdrr.experiments.matrix import Way
+from pdrr.experiments.records import Records
+from pdrr.experiments.schemes import OURS, known
+
+KEYS = ("attack", "knowledge", "noise")
+CLONES = (
+    "alie",
+    "ipm",
+    "mimic",
+    *(f"min_{x}{y}" for x in ("max", "sum") for y in ("", "_std", "_sign")),
+)
+GROUPS = ("the paper's attacks", "clones inside the cloud", "others")
+HARM = 0.01  # of the accuracy, below which an attack does none
+INVERTED = 0.1  # an AUC below it ranks the benign models as the suspicious ones
+WORST = "worst case of those in black"
+COLOURS = "RdBu"
+GREY = "#8a8a8a"
+
+
+def cells(records: Records) -> pd.DataFrame:
+    """A row for each attack and detector: means over the rounds and seeds in which it was made.
+
+    Columns: group, row (in words), scheme, n (rounds), far, mar, auc, seconds; `faultless` where no
+    round has an error, `silent` where nobody is flagged in any. Rounds in which an attack found
+    no model are left out: honest models were sent.
+    """
+    table = _named(records.table).merge(_made(records), how="inner")
+    keys = ["group", "row", "attack", "scheme"]
+    table = table.assign(
+        faultless=(table["far"] == 0) & (table["mar"] == 0), silent=table["flagged"] == 0
+    )
+    means = {name: (name, "mean") for name in ("far", "mar", "auc", "seconds")}
+    every = {name: (name, "all") for name in ("faultless", "silent")}
+    return table.groupby(keys, sort=False).agg(n=("far", "size"), **means, **every).reset_index()
+
+
+def harm(records: Records) -> pd.DataFrame:
+    """Mean accuracy that each attack costs each rule, where it was made: index row, columns rules.
+
+    `most` is that of the rule that suffers most.
+    """
+    runs = _named(records.runs)
+    runs = runs[(runs["attack"] != NOBODY) & (runs["succeeded"] == 1)]
+    lost = runs.assign(lost=runs["accuracy_spared"] - runs["accuracy"])
+    wide = lost.pivot_table(index="row", columns="rule", values="lost", sort=False)
+    return wide.assign(most=wide.max(axis=1))
+
+
+def worst(records: Records) -> pd.DataFrame:
+    """The smallest mean AUC of each detector with the attack behind it, best detector first.
+
+    Over the attacks that cost some rule `HARM` of accuracy or more; over all if none does. Index
+    scheme, columns auc, row.
+    """
+    found = cells(records)
+    found = found[found["attack"] != NOBODY]
+    lost = harm(records)["most"]
+    harmful = found[found["row"].isin(lost.index[lost >= HARM])]
+    found = harmful if len(harmful) else found
+    lowest = found.loc[found.groupby("scheme", sort=False)["auc"].idxmin()]
+    return lowest.set_index("scheme")[["auc", "row"]].sort_values(
+        "auc", ascending=False, kind="stable"
+    )
+
+
+def matrix(records: Records) -> Figure:
+    """Mean AUC of every detector under every attack; the worst case below, best detector left.
+
+    A dot: exactly the attackers are flagged, in every round. A triangle: benign models are
+    flagged; a cross: attackers are missed. Attacks that do no damage stand in grey.
+
+    Parameters
+    ----------
+    records : Records
+        Of `experiments.against`.
+    """
+    found, last = cells(records), worst(records)
+    attacked = found[found["attack"] != NOBODY]
+    columns, lost = list(last.index), harm(records)["most"]
+    harmful = set(lost.index[lost >= HARM])
+    groups = [group for group in GROUPS if (attacked["group"] == group).any()]
+    sizes = [attacked.loc[attacked["group"] == group, "row"].nunique() for group in groups]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.2, 0.27 * sum(sizes) + 3.4), layout="constrained")
+        panels = figure.subplots(len(groups) + 1, 1, height_ratios=[*sizes, 1], squeeze=False)[:, 0]
+        for ax, group in zip(panels, groups, strict=False):
+            own = attacked[attacked["group"] == group]
+            wide = own.pivot_table(index="row", columns="scheme", values="auc", sort=False)
+            image = _heat(ax, wide[columns])
+            _marks(ax, own, list(wide.index), columns)
+            above: dict[str, Any] = {
+                "ha": "right",
+                "va": "bottom",
+                "transform": ax.transAxes,
+                "weight": "bold",
+            }
+            ax.text(-0.01, 1.0, group, **above)
+            for label in ax.get_yticklabels():
+                label.set_color("black" if label.get_text() in harmful else GREY)
+        panels[0].xaxis.tick_top()
+        panels[0].set_xticks(range(len(columns)), columns, rotation=45, ha="left")
+        below = pd.DataFrame([last["auc"]], [WORST])
+        _heat(panels[-1], below[columns])
+        for x, value in enumerate(last["auc"].tolist()):
+            centre: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
+            panels[-1].text(x, 0, short(round(value, 2)), color=_over(value), **centre)
+        figure.colorbar(image, ax=list(panels), shrink=0.5, aspect=30, label="AUC").set_ticks(
+            [0, 0.5, 1], labels=["0, inverted", ".5, blind", "1, sees"]
+        )
+        handles = [
+            Line2D([], [], **DOT, label="flags exactly the attackers"),
+            Line2D([], [], **ALARM, label="flags benign models"),
+            Line2D([], [], **MISS, label="misses attackers"),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+DOT: dict[str, Any] = {"color": "black", "ls": "", "marker": "o", "ms": 3.5}
+ALARM: dict[str, Any] = {"color": "black", "ls": "", "marker": "^", "ms": 3.5}
+MISS: dict[str, Any] = {"color": "black", "ls": "", "marker": "x", "ms": 4, "mew": 1.1}
+
+
+def _heat(ax: Axes, wide: pd.DataFrame) -> AxesImage:
+    image = ax.imshow(wide.to_numpy(), cmap=COLOURS, vmin=0, vmax=1, aspect="auto")
+    ax.set_yticks(range(len(wide)), list(wide.index))
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    for edge in np.arange(1, wide.shape[1]) - 0.5:
+        ax.axvline(edge, color="white", lw=0.8)
+    for edge in np.arange(1, len(wide)) - 0.5:
+        ax.axhline(edge, color="white", lw=0.8)
+    ax.spines[:].set_visible(False)
+    return image
+
+
+def _marks(ax: Axes, own: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> None:
+    for cell in own.to_dict("records"):
+        if not flags(cell["scheme"]):
+            continue
+        x, y = columns.index(cell["scheme"]), rows.index(cell["row"])
+        seen = {"color": _over(cell["auc"])}
+        if cell["faultless"]:
+            ax.plot(x, y, **{**DOT, **seen})
+        if cell["far"] > 0:
+            ax.plot(x - 0.2, y, **{**ALARM, **seen})
+        if cell["mar"] > 0:
+            ax.plot(x + 0.2, y, **{**MISS, **seen})
+
+
+def _over(auc: float) -> str:
+    """The colour that can be seen on a cell."""
+    return "white" if abs(auc - 0.5) > 0.3 else "black"
+
+
+def rates_table(records: Records) -> Styler:
+    """FAR and MAR of each detector that flags, attack by attack; the share flagged in quiet."""
+    found = cells(records)
+    found = found.iloc[np.argsort(found["attack"] != NOBODY, kind="stable")]  # quiet first
+    rows: dict[str, dict[str, str]] = {}
+    columns = [scheme for scheme in worst(records).index if flags(scheme)]
+    for cell in found[found["scheme"].isin(columns)].to_dict("records"):
+        text = short(round(cell["far"], 2))
+        if cell["attack"] != NOBODY:
+            text += f" / {short(round(cell['mar'], 2))}"
+        rows.setdefault(cell["row"], {})[cell["scheme"]] = text
+    return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), "schemes")
+
+
+def seconds_table(records: Records) -> Styler:
+    """What each detector takes to judge a round: median and longest."""
+    taken = records.table.groupby("scheme", sort=False)["seconds"]
+    rows = {
+        str(scheme): {"median": seconds(own.median()), "longest": seconds(own.max())}
+        for scheme, own in taken
+    }
+    return shown(rows)
+
+
+def findings(records: Records) -> str:
+    """What the matrix says, in sentences, as Markdown."""
+    found, last, lost = cells(records), worst(records), harm(records)
+    attacked, quiet = (found[(found["attack"] == NOBODY) == calm] for calm in (False, True))
+    total = attacked["row"].nunique()
+    lines = [_worst_cases(last, len(lost.index[lost["most"] >= HARM]), total)]
+    for rule in DEFENDED:
+        own = attacked[attacked["scheme"] == f"{OURS} ({in_words(rule)})"]
+        if own.empty:
+            continue
+        upside = own.loc[own["auc"] < INVERTED, "row"].tolist()
+        names = f": {', '.join(upside)}" if upside else ""
+        lines.append(
+            f"- **{OURS} ({in_words(rule)})** is inverted, AUC below {short(INVERTED)}, under"
+            f" {len(upside)} of {total} attacks{names}. It flags exactly the attackers under"
+            f" {int(own['faultless'].sum())}."
+        )
+    exact = attacked[attacked["scheme"].map(flags)].groupby("scheme", sort=False)["faultless"].sum()
+    exact = exact.sort_values(ascending=False, kind="stable")
+    most = ", ".join(f"{scheme} {count}" for scheme, count in exact.head(4).items())
+    lines.append(f"- **Faultless**, in every round: {most} of {total} attacks.")
+    flagging = quiet[quiet["scheme"].map(flags)]
+    if len(flagging):
+        calm = flagging.loc[flagging["silent"], "scheme"].tolist()
+        loud = flagging.loc[~flagging["silent"]]
+        rest = f" The others flag {span(loud['far'], '{:.0%}')} of the models." if len(loud) else ""
+        lines.append(f"- **Nobody attacks**: {_list(calm)} flag nobody in any round.{rest}")
+    harmless = lost.index[lost["most"] < HARM].tolist()
+    lines.append(
+        f"- **No damage**, less than {short(HARM)} of accuracy for any rule: {_list(harmless)}."
+    )
+    return "\n".join(lines)
+
+
+def _worst_cases(last: pd.DataFrame, harmful: int, total: int) -> str:
+    over = f"the {harmful} of {total} attacks that do damage" if harmful else f"all {total} attacks"
+    best = last.iloc[0]
+    pdrr = last[last.index.str.startswith(OURS)]
+    second = f", then {last.index[1]}, {short(last['auc'].iloc[1])}" if len(last) > 1 else ""
+    ours = ""
+    if len(pdrr):
+        ours = f" {OURS}'s worst cases are {_list([short(x) for x in pdrr['auc']])}."
+    return (
+        f"- **Worst case** over {over}: {last.index[0]} has the best, AUC {short(best['auc'])}"
+        f" ({best['row']}){second}.{ours}"
+    )
+
+
+def _list(words: Sequence[str]) -> str:
+    return ", ".join(words) or "none"
+
+
+# parts
+
+
+def flags(scheme: str) -> bool:
+    """Whether a detector, as records name it, ever flags."""
+    return (
+        known()[scheme.partition(" (")[0] if scheme.startswith(OURS) else scheme].flags != "nobody"
+    )
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the attack in words and its group."""
+    frame = frame.assign(noise=frame["noise"].astype(object).fillna(""))
+    ways = {key: _words(*key) for key in frame[list(KEYS)].itertuples(index=False, name=None)}
+    keys = list(frame[list(KEYS)].itertuples(index=False, name=None))
+    groups = [_group(attack) for attack, *_ in keys]
+    frame = frame.assign(row=[ways[key] for key in keys], group=groups)
+    order = [GROUPS.index(group) for group in groups]
+    return frame.assign(order=order).sort_values("order", kind="stable").drop(columns="order")
+
+
+def _words(attack: str, knowledge: str, noise: str) -> str:
+    words = Way(attack, knowledge, "", noise).words
+    if attack == NOBODY:
+        return words
+    words = words.replace(" attack", "").removeprefix("attack on ")
+    several = attack in DEFENDED or attack == "alie"
+    return f"{words} ({knowledge})" if several else words
+
+
+def _group(attack: str) -> str:
+    if attack in DEFENDED:
+        return GROUPS[0]
+    return GROUPS[1] if attack in CLONES else GROUPS[2]
+
+
+def _made(records: Records) -> pd.DataFrame:
+    """The rounds in which an attack found a model, or nobody attacked."""
+    runs = _named(records.runs)
+    made = runs[(runs["succeeded"] == 1) | (runs["attack"] == NOBODY)]
+    return made[["seed", "round", "c", "k", "row"]].drop_duplicates()
