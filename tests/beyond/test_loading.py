@@ -32,7 +32,7 @@ def test_a_file_may_hold_an_attack_and_a_scheme(folder):
 
 def test_methods_are_found_also_after_one_of_them_was_imported():
     code = "import pdrr.beyond.attacks.alie, pdrr.beyond.rivals.multi_krum; from pdrr import beyond"
-    code += "; assert beyond.attacks(); assert beyond.rivals()"
+    code += "; assert beyond.all_attacks(); assert beyond.all_rivals()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

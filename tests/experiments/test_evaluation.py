@@ -189,8 +189,8 @@ def test_a_second_comparison_runs_nothing(store, monkeypatch):
 
 
 def test_what_it_does_not_know_is_refused(store):
-    with pytest.raises(ValueError, match="schemes need to be of DAGMM, .*, got FLTrust"):
-        one_round("median", store, schemes=("FLTrust",))
+    with pytest.raises(ValueError, match="schemes need to be of DAGMM, .*, got Oracle"):
+        one_round("median", store, schemes=("Oracle",))
     with pytest.raises(ValueError, match="readings need to be of .*alone.*, got low"):
         one_round("median", store, readings=("low",))
 
