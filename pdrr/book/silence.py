@@ -30,8 +30,8 @@ def conditions(table: pd.DataFrame) -> pd.Series:
         ("share", "mixed {:.0%}"),
         ("pairs", "{:g} cloned pairs"),
     ):
-        there = (table[column].fillna(0) != 0).to_numpy()
-        words = words.mask(there, table[column].map(text.format))
+        values = pd.to_numeric(table[column]).fillna(0)
+        words = words.mask(values != 0, values.map(text.format))
     slow = (table["learning_rate"] != usual) & (words == PLAIN)
     return words.mask(slow, table["learning_rate"].map("rate {:g}".format))
 

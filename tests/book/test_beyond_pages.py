@@ -113,6 +113,12 @@ def test_conditions_are_told_apart(quiet):
     assert kinds == [silence.PLAIN, "5 cloned pairs", "Dirichlet 0.1", "mixed 50%", "rate 0.004"]
 
 
+def test_a_run_that_has_just_been_made_has_no_parameter_at_all():
+    """A file has NaN there, a run None."""
+    made = records([look("Co-trimming", 1, 0, alpha=None)])
+    assert silence.counted(made)["condition"].tolist() == [silence.PLAIN]
+
+
 def test_alarms_and_losses_are_counted(quiet):
     found = silence.counted(quiet).set_index(["condition", "scheme"])
     krum = found.loc[(silence.PLAIN, "PDRR (Krum)")]
