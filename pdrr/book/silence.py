@@ -9,15 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from pdrr.book.door import OURS, RANK_ONLY
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, GREEN, MALICIOUS, STYLE
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import span
 from pdrr.experiments.records import Records
 
-OURS = "Co-trimming"
 ALWAYS = ("Multi-Krum", "DnC")  # drop a fixed number by definition
-RANK_ONLY = ("NNM", "RFA")  # flag nobody by definition
 PLAIN = "writers as they are"
 
 

@@ -129,7 +129,7 @@ def against(
     known = Known(before=before, flipped=lambda: chain.flipped(honest))
     todo = [Way(NOBODY, "full", CHAIN), *(w for w in ways() if tried is None or w.attack in tried)]
     place = {"seed": seed, "round": number, "c": chosen.federation.c, "k": honest.k}
-    spared = {rule: _aggregate(chosen, rule, honest) for rule in DEFENDED}
+    spared = {rule: aggregate_of(chosen, rule, honest) for rule in DEFENDED}
     accuracy: dict[str, float] = {}
     rows, runs = [], []
     with tqdm(todo, unit="attack", desc=f"{profile}, round {number}", disable=None) as bar:
@@ -139,13 +139,13 @@ def against(
             at = {**place, "attack": way.attack, "knowledge": way.knowledge, "noise": way.noise}
             rows += [{**at, **cell} for cell in _judged(servers, crafted, way, schemes)]
             for rule in DEFENDED:
-                moved = _aggregate(chosen, rule, crafted.observed)
+                moved = aggregate_of(chosen, rule, crafted.observed)
                 away = np.linalg.norm(moved.astype(float) - spared[rule])
                 step = np.linalg.norm(spared[rule].astype(float) - to_host(honest.previous))
                 runs.append({**at, "rule": rule, "moved": away / step if step else np.nan})
                 runs[-1] |= {"succeeded": crafted.succeeded}
                 for name, model in (("accuracy", moved), ("accuracy_spared", spared[rule])):
-                    runs[-1][name] = _accuracy(chain, model, accuracy)
+                    runs[-1][name] = accuracy_of(chain, model, accuracy)
             forget(crafted.observed)
     origin = provenance(chosen, data, honest.d, time.perf_counter() - started)
     return Records(pd.DataFrame(rows), pd.DataFrame(runs), origin)
@@ -158,14 +158,16 @@ def craft(chosen: Settings, way: Way, honest: Round, known: Known) -> Crafted:
     return attacked(chosen, way.attack, way.rule, honest, way.knowledge, known)
 
 
-def _aggregate(chosen: Settings, rule: str, observed: Round) -> np.ndarray:
+def aggregate_of(chosen: Settings, rule: str, observed: Round) -> np.ndarray:
+    """What the rule makes of a round without a defence: [d] on the host."""
     own: dict[str, Any] = own_setting(rule, c=chosen.federation.c, beta=chosen.defense.beta)
     if rule == "krum":
         own["previous"] = observed.previous
     return np.array(to_host(AGGREGATORS[rule](observed.clients, **own)))
 
 
-def _accuracy(federation: Federation, model: Array, known: dict[str, float]) -> float:
+def accuracy_of(federation: Federation, model: Array, known: dict[str, float]) -> float:
+    """Accuracy on the evaluation images; `known` has those of models tried before, by digest."""
     key = digest(model)
     if key not in known:
         x, y = federation.dataset.evaluation()

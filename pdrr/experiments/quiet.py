@@ -13,17 +13,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pdrr.aggregators import AGGREGATORS
-from pdrr.config import Settings
-from pdrr.core.arrays import Array, to_host
-from pdrr.core.files import atomic, digest
-from pdrr.core.rules import DEFENDED, in_words, own_setting
+from pdrr.core.arrays import to_host
+from pdrr.core.files import atomic
+from pdrr.core.rules import DEFENDED, in_words
 from pdrr.core.shared import forget
 from pdrr.data import FederatedDataset
 from pdrr.experiments import schemes as entries
 from pdrr.experiments.alike import cloned, mixed
 from pdrr.experiments.cache import code_digest
-from pdrr.experiments.matrix import CHAIN, RIVALS
+from pdrr.experiments.matrix import CHAIN, RIVALS, accuracy_of, aggregate_of
 from pdrr.experiments.provenance import provenance
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, defense, settings
@@ -105,7 +103,7 @@ def silence(
     with tqdm(total=last, initial=done, unit="round", desc=str(chain), disable=None) as bar:
         for number in range(done + 1, last + 1):
             honest = chain.trained(number, previous)
-            following = _rule(chosen, CHAIN, honest)
+            following = aggregate_of(chosen, CHAIN, honest)
             if number == 1 or number % every == 0:
                 rows += _looks(servers, honest, following, schemes)
             else:
@@ -166,7 +164,7 @@ def _looks(
     ]:
         federation = servers[rule]
         if rule not in whole:
-            whole[rule] = _rule(federation.settings, rule, honest)
+            whole[rule] = aggregate_of(federation.settings, rule, honest)
         forget(honest)
         found = find(Server(federation, honest), every[name])
         flagged = to_host(found.detection.flagged)
@@ -176,23 +174,10 @@ def _looks(
             "scheme": f"{name} ({in_words(rule)})" if name == entries.OURS else name,
             "flagged": int(flagged.sum()),
             "k": honest.k,
-            "accuracy_rule": _accuracy(federation, whole[rule], known),
-            "accuracy_left": _accuracy(federation, to_host(left), known),
+            "accuracy_rule": accuracy_of(federation, whole[rule], known),
+            "accuracy_left": accuracy_of(federation, to_host(left), known),
             "seconds": round(found.seconds, 4),
         }
-
-
-def _rule(chosen: Settings, rule: str, honest: Round) -> np.ndarray:
-    own = own_setting(rule, c=chosen.federation.c, beta=chosen.defense.beta)
-    return np.array(to_host(AGGREGATORS[rule](honest.clients, **own)))
-
-
-def _accuracy(federation: Federation, model: Array, known: dict[str, float]) -> float:
-    key = digest(model)
-    if key not in known:
-        x, y = federation.dataset.evaluation()
-        known[key] = 1 - federation.trainer.error(model, x, y)
-    return known[key]
 
 
 def _write(path: Path, rows: list[dict[str, Any]], previous: np.ndarray) -> None:
