@@ -91,7 +91,7 @@ def test_conda_users_get_the_same_requirements():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
     (pip,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
     assert sorted(pip) == requirements(
-        "kernels", "experiments", "docs", "coursework", "test", "gpu"
+        "kernels", "experiments", "docs", "flower", "data", "coursework", "test", "gpu"
     )
     plain = [part for part in environment["dependencies"] if isinstance(part, str)]
     assert f"python{PROJECT['requires-python']}" in plain
@@ -100,7 +100,9 @@ def test_conda_users_get_the_same_requirements():
 def test_the_lock_pins_every_requirement_with_hashes():
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     pinned = dict(re.findall(r"^([\w.-]+)==(\S+)[^\n]*\\\n    --hash=sha256:", lock, re.M))
-    for text in requirements("kernels", "experiments", "docs", "coursework", "test"):
+    for text in requirements(
+        "kernels", "experiments", "docs", "flower", "data", "coursework", "test"
+    ):
         wanted = Requirement(text)
         version = pinned.get(canonicalize_name(wanted.name))
         assert version is not None, f"{text}: make lock"
