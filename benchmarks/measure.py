@@ -107,7 +107,7 @@ def available_memory() -> int | None:
     """Bytes that may be taken without swapping; None where the system does not say."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
-        words = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        words = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
         return int(words["MemAvailable"].split()[0]) * 1024
     known = os.sysconf_names
     if "SC_PHYS_PAGES" in known and "SC_PAGE_SIZE" in known:
@@ -210,14 +210,14 @@ def _send(job: Callable[[], Any], there: Connection) -> None:
 
 
 def _from_status(name: str) -> int:
-    words = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+    words = dict(line.split(":", 1) for line in STATUS.read_text(encoding="utf-8").splitlines())
     return int(words[name].split()[0]) * 1024
 
 
 def _reset() -> bool:
     """Make the peak start anew; False where the system has none, or does not let us."""
     try:
-        CLEAR.write_text("5")
+        CLEAR.write_text("5", encoding="utf-8")
     except OSError:
         return False
     return True

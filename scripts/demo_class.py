@@ -38,7 +38,10 @@ def main(out: Path, jobs: int) -> None:
     ]
     for script in scripts:
         made_up.hand_in(out / "submissions", script, works[script.assignment])
-    for student, text in {"broken": "{", "wrong": (SOURCES / "../fig04.ipynb").read_text()}.items():
+    for student, text in {
+        "broken": "{",
+        "wrong": (SOURCES / "../fig04.ipynb").read_text("utf-8"),
+    }.items():
         path = out / "submissions" / student / "poison_it.ipynb"
         path.parent.mkdir(parents=True)
         path.write_text(text, "utf-8")

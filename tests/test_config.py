@@ -44,7 +44,9 @@ def flat(tree, path=()):
 
 
 def profile_file(name):
-    return yaml.safe_load(resources.files("pdrr").joinpath(f"profiles/{name}.yaml").read_text())
+    return yaml.safe_load(
+        resources.files("pdrr").joinpath(f"profiles/{name}.yaml").read_text("utf-8")
+    )
 
 
 def test_the_paper_profile_holds_section_5_1():
@@ -141,7 +143,7 @@ def test_unknown_profiles_are_refused_with_the_known_ones(name):
 def test_a_profile_file_is_read_as_strictly(tmp_path, monkeypatch, text, message):
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "paper.yaml").write_text(yaml.safe_dump(profile_file("paper")))
-    (tmp_path / "profiles" / "quick.yaml").write_text(text)
+    (tmp_path / "profiles" / "quick.yaml").write_text(text, "utf-8")
     monkeypatch.setattr(resources, "files", lambda _package: tmp_path)
     assert config.load("paper").federation.k == 50
     with pytest.raises(ValueError, match=f"^{message}$"):

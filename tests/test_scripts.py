@@ -27,7 +27,7 @@ def old(tmp_path):
 
 
 def texts(path):
-    return path.read_text(), path.with_suffix(".csv").read_text()
+    return path.read_text("utf-8"), path.with_suffix(".csv").read_text("utf-8")
 
 
 def test_the_column_comes_beside_the_rule_and_nothing_else_changes(old):
@@ -52,7 +52,7 @@ def test_a_cell_that_changes_is_found(old, spoiled):
         table.loc[3, "score"] += 1e-6
         table.to_csv(old.with_suffix(".csv"), index=False)
     else:
-        content = json.loads(old.read_text())
+        content = json.loads(old.read_text("utf-8"))
         content["runs"][2]["far" if spoiled == "runs" else "attack"] = 0.25
         old.write_text(script.dumped(content))
     wrong, _ = script.differences(old, *before)

@@ -24,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from tabulate import tabulate
 
 from pdrr import experiments
-from pdrr.core.files import atomic
+from pdrr.core.files import atomic, listed
 from pdrr.core.rules import RULES
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.scene import scene
@@ -34,7 +34,7 @@ def find(folder: Path, stem: str) -> Path:
     """The notebook of a stem; ValueError listing what there is."""
     path = folder / f"{stem}.ipynb"
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.ipynb"))) or "none"
+        known = ", ".join(p.stem for p in listed(folder, "*.ipynb")) or "none"
         raise ValueError(f"no notebook {stem!r} in {folder}/, which has: {known}")
     return path
 

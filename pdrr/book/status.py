@@ -12,6 +12,7 @@ import nbformat
 from tabulate import tabulate
 
 from pdrr.config import PROFILES
+from pdrr.core.files import listed
 from pdrr.experiments.provenance import commit, device
 from pdrr.experiments.records import Records
 
@@ -26,7 +27,7 @@ def page(folder: Path, records: Path) -> str:
     records : Path
         Folder of the recorded results, one folder for each profile.
     """
-    executed = sorted(folder.glob("*.ipynb"))
+    executed = listed(folder, "*.ipynb")
     if not executed:
         raise ValueError(f"no notebooks in {folder}")
     pages = [_notebook(path) for path in executed]
@@ -49,7 +50,7 @@ Full runs, kept in `book/records`. *Seconds* are those of all runs of a row toge
 largest that the process had in use.
 
 :::{{container}} pdrr-small
-{_table(_recording(path) for p in PROFILES[::-1] for path in sorted((records / p).glob("*.json")))}
+{_table(_recording(path) for p in PROFILES[::-1] for path in listed(records / p, "*.json"))}
 :::
 """
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from pdrr.core.backend import backend
+
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 START_UP = re.compile(  # information, warnings and errors of TensorFlow's own log, old and new form
     rb"^(?:[IWE]\d{4} |\d{4}-\d\d-\d\d [\d:.]+: [IWE] |WARNING: All log messages before absl::"
@@ -57,9 +59,14 @@ def without_start_up_lines() -> Iterator[None]:
         os.close(stderr)
 
 
+os.environ["KERAS_BACKEND"] = backend()
 with without_start_up_lines():
     import keras as keras
     from keras import ops as ops
+
+# whatever a keras.json says
+keras.config.set_floatx("float32")
+keras.config.set_image_data_format("channels_last")
 
 
 # five networks compiled in one process are enough for TensorFlow to take them for a mistake

@@ -7,7 +7,6 @@ later those whose defences decided alike.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from pdrr.aggregators import AGGREGATORS
 from pdrr.attacks import KNOWLEDGE
 from pdrr.core.arrays import Array, accelerator, to_host
 from pdrr.core.checks import finite_rows
-from pdrr.core.files import atomic, digest
+from pdrr.core.files import digest
 from pdrr.core.rules import DEFENDED, own_setting
 from pdrr.core.shared import forget
 from pdrr.experiments import schemes
@@ -128,7 +127,7 @@ def survival(
     key = {**federation.training_key, "settings": chosen.as_dict(), "rule": rule}
     key |= {"attack": attack, "knowledge": knowledge, "code": code_digest()}
     running = [
-        _begun(name, store.folder("survival", {**key, "arm": name}) / STATE, federation.start(1))
+        _begun(name, store.folder("survival", {**key, "arm": name}) / STATE, federation)
         for name in arms
     ]
     _advance(running, last, federation, attack, knowledge)
@@ -229,7 +228,7 @@ def _advance(
                     arm.rows.append({**row, "model": key})
             if number % SAVED == 0 or number == last:
                 for arm in arms:
-                    _write(arm)
+                    federation.store.save_state(arm.path, arm.rows, previous=arm.previous)
             bar.update()
 
 
@@ -302,14 +301,9 @@ def _accuracies(federation: Federation, model: np.ndarray) -> tuple[float, float
 # the state on disk
 
 
-def _write(arm: Arm) -> None:
-    with atomic(arm.path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, previous=arm.previous, rows=np.array(json.dumps(arm.rows)))
-
-
-def _begun(name: str, path: Path, start: np.ndarray) -> Arm:
+def _begun(name: str, path: Path, federation: Federation) -> Arm:
     """An arm as it was left, or at its first round."""
-    if not path.exists():
-        return Arm(name, path, np.array(start))
-    with np.load(path) as kept:
-        return Arm(name, path, kept["previous"], json.loads(str(kept["rows"])))
+    if not federation.store.has(path):
+        return Arm(name, path, np.array(federation.start(1)))
+    rows, kept = federation.store.load_state(path)
+    return Arm(name, path, kept["previous"], rows)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pdrr import beyond
+from pdrr.core.backend import backend
+from pdrr.core.files import listed
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, settings
 from pdrr.federation.store import Store
@@ -32,12 +34,21 @@ def cached(
         "experiment": f"{experiment.__module__}.{experiment.__qualname__}",
         "options": {name: value for name, value in options.items() if name != "source"},
         "settings": {**chosen.as_dict(), "data": dataset(chosen, store).sha256},
+        "backend": backend(),
         "code": code_digest(),
     }
     folder = store.folder("records", key)
-    if not (folder / "run.json").exists():
+    seal = folder / "sha256.json"  # of the files of a run that is whole
+    if not (store.has(seal) and store.load_json(seal) == _sums(folder)):
         experiment(**options, store=store).save(folder, "run")
+        store.save_json(seal, _sums(folder))
     return Records.load(folder, "run")
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """SHA-256 of a cached run's files, those that are there."""
+    paths = listed(folder, "run.*")
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def code_digest() -> str:

@@ -9,7 +9,6 @@ the first difference on.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from pdrr.aggregators import AGGREGATORS
 from pdrr.attacks import KNOWLEDGE
 from pdrr.config import Settings
 from pdrr.core.arrays import Array, accelerator, to_host
-from pdrr.core.files import atomic, digest
+from pdrr.core.files import digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
 from pdrr.experiments.attacking import NOBODY, attacked
@@ -162,7 +161,7 @@ def _run(
     key = {**federation.training_key, "settings": chosen.as_dict(), "rule": rule}
     key |= {"betas": list(each), "knowledge": list(knowledge), "code": code_digest()}
     folder = store.folder("every_round", key)
-    state = _read(folder / STATE, arms) if (folder / STATE).exists() else State()
+    state = _read(store, folder / STATE, arms)
     _advance(state, last, federation, arms, folder)
     known = [i for i, row in enumerate(state.rows) if row["round"] <= last]
     table = pd.DataFrame([state.rows[i] for i in known])
@@ -213,7 +212,7 @@ def _advance(
             previous = to_host(spared)
             state.done, state.previous = number, previous
             if number % SAVED == 0 or number == last:
-                _write(folder / STATE, state, arms)
+                _write(federation.store, folder / STATE, state, arms)
             bar.update()
 
 
@@ -327,18 +326,16 @@ def _errors_by_q(table: pd.DataFrame, scores: np.ndarray, settings: Settings) ->
 # the state on disk
 
 
-def _write(path: Path, state: State, arms: list[Arm]) -> None:
-    parts: dict[str, Any] = {
-        f"arm{i}": arm.previous for i, arm in enumerate(arms) if arm.previous is not None
-    }
-    parts |= {"previous": state.previous, "rows": np.array(json.dumps(state.rows))}
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, scores=np.array(state.scores), **parts)
+def _write(store: Store, path: Path, state: State, arms: list[Arm]) -> None:
+    apart = {f"arm{i}": arm.previous for i, arm in enumerate(arms) if arm.previous is not None}
+    own = {"previous": state.previous, "scores": np.array(state.scores)}
+    store.save_state(path, state.rows, **own, **apart)
 
 
-def _read(path: Path, arms: list[Arm]) -> State:
-    with np.load(path) as kept:
-        for i, arm in enumerate(arms):
-            arm.previous = kept.get(f"arm{i}")
-        rows = json.loads(str(kept["rows"]))
-        return State(rows[-1]["round"], kept["previous"], rows, list(kept["scores"]))
+def _read(store: Store, path: Path, arms: list[Arm]) -> State:
+    if not store.has(path):
+        return State()
+    rows, kept = store.load_state(path)
+    for i, arm in enumerate(arms):
+        arm.previous = kept.get(f"arm{i}")
+    return State(rows[-1]["round"], kept["previous"], rows, list(kept["scores"]))

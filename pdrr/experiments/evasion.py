@@ -6,7 +6,6 @@ damage: what the attack would do to the rule alone, and what is left of it behin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 from pdrr.aggregators import AGGREGATORS
 from pdrr.core.arrays import Array, accelerator, array_namespace, blocks, float64, moved, to_host
 from pdrr.core.directions import mean_direction
-from pdrr.core.files import atomic, digest
+from pdrr.core.files import digest
 from pdrr.core.rules import DEFENDED, own_setting
 from pdrr.core.shared import forget
 from pdrr.experiments import schemes
@@ -131,15 +130,15 @@ def evading(
     here = at_home(scene(rule, attack=NOBODY, knowledge=knowledge, store=store, **options))
     judge = Judging(here)
     todo = [(name, value) for name, family in chosen.items() for value in family.grid]
-    path = _state(here, store or Store(), todo)
-    rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else []
+    store = store or Store()
+    path = _state(here, store, todo)
+    rows: list[dict[str, Any]] = store.load_json(path) if store.has(path) else []
     done = len(rows) // (1 + len(DEFENCES))
     with tqdm(total=len(todo), initial=done, unit="attack", desc=rule, disable=None) as bar:
         for name, value in todo[done:]:
             bar.set_postfix_str(f"{name} {value:g}")
             rows += judge.cells(name, chosen[name], value)
-            with atomic(path) as temporary:
-                temporary.write_text(json.dumps(rows), "utf-8")
+            store.save_json(path, rows)
             bar.update()
     run = {
         **_place(here),

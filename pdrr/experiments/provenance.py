@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -18,6 +19,7 @@ import numpy as np
 from pdrr import __version__
 from pdrr.config import Settings
 from pdrr.core.arrays import accelerator
+from pdrr.core.backend import backend
 from pdrr.core.dispatch import kernels_for
 from pdrr.data import FederatedDataset
 
@@ -55,8 +57,7 @@ def provenance(
 
 def _backend() -> dict[str, str]:
     """The library under Keras, where one is loaded; TensorFlow otherwise, if it is installed."""
-    loaded = sys.modules.get("keras")
-    name = loaded.backend.backend() if loaded else "tensorflow"
+    name = backend()
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -77,7 +78,7 @@ def _processor() -> str:
     name, cores = platform.processor() or platform.machine(), os.cpu_count()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
+        lines = cpuinfo.read_text("utf-8").splitlines()
         models = [x.partition(":")[2].strip() for x in lines if x.startswith("model name")]
         name, cores = next(iter(models), name), len(os.sched_getaffinity(0))
     return f"{name}, {cores} cores"
@@ -100,10 +101,13 @@ def commit() -> str:
     here = Path(__file__).parents[1]
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True)
+        run = ["git", "-C", str(here), *words]
+        done = subprocess.run(run, capture_output=True, text=True, encoding="utf-8")
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    head = git("rev-parse", "--short=12", "HEAD")
+    # a package that lies in somebody else's repository has no commit there
+    ours = shutil.which("git") and git("ls-files", "--", "__init__.py")
+    head = git("rev-parse", "--short=12", "HEAD") if ours else ""
     if not head:
         return os.environ.get("PDRR_COMMIT", "unknown")
     return f"{head}-dirty" if git("status", "--porcelain", "--", str(here)) else head

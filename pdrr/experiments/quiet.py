@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from pdrr.core.arrays import to_host
-from pdrr.core.files import atomic
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.core.shared import forget
 from pdrr.data import FederatedDataset
@@ -98,7 +95,11 @@ def silence(
     key = {**chain.training_key, "settings": chosen.as_dict(), "schemes": list(schemes)}
     key |= {"every": every, "code": code_digest()}
     path = store.folder("silence", key) / "state.npz"
-    rows, previous = _read(path) if path.exists() else ([], np.array(chain.start(1)))
+    rows: list[dict[str, Any]] = []
+    previous = np.array(chain.start(1))
+    if store.has(path):
+        rows, arrays = store.load_state(path)
+        previous = arrays["previous"]
     done = rows[-1]["round"] if rows else 0
     with tqdm(total=last, initial=done, unit="round", desc=str(chain), disable=None) as bar:
         for number in range(done + 1, last + 1):
@@ -110,7 +111,7 @@ def silence(
                 rows.append({"round": number})
             previous = following
             if number % SAVED == 0 or number == last:
-                _write(path, rows, previous)
+                store.save_state(path, rows, previous=previous)
             bar.update()
     table = pd.DataFrame([row for row in rows if len(row) > 1 and row["round"] <= last])
     rate = chosen.training.learning_rate
@@ -178,13 +179,3 @@ def _looks(
             "accuracy_left": accuracy_of(federation, to_host(left), known),
             "seconds": round(found.seconds, 4),
         }
-
-
-def _write(path: Path, rows: list[dict[str, Any]], previous: np.ndarray) -> None:
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, previous=previous, rows=np.array(json.dumps(rows)))
-
-
-def _read(path: Path) -> tuple[list[dict[str, Any]], np.ndarray]:
-    with np.load(path) as kept:
-        return json.loads(str(kept["rows"])), kept["previous"]

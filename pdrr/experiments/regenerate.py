@@ -17,6 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pdrr import config
+from pdrr.core.files import listed
 from pdrr.experiments import outside, recordings, scene
 from pdrr.experiments.chains import summary
 from pdrr.experiments.records import KEYS, Records, each_run
@@ -94,7 +95,7 @@ def recomputed(root: Path) -> list[Outcome]:
     ValueError
         If there are no records, or one is damaged.
     """
-    paths = sorted(path for name in config.PROFILES for path in (root / name).glob("*.json"))
+    paths = [path for name in config.PROFILES for path in listed(root / name, "*.json")]
     paths = [path for path in paths if path.stem not in outside.STEMS]
     if not paths:
         raise ValueError(f"no records in {root}")
@@ -182,7 +183,7 @@ def again(root: Path, profile: str, source: str, store: Store) -> list[Outcome]:
         )
     kept = {
         path.stem: Records.load(path.parent, path.stem)
-        for path in sorted((root / profile).glob("*.json"))
+        for path in listed(root / profile, "*.json")
         if path.stem in recordings.STEMS
         and path.stem not in recordings.TIMES  # nobody gets the same seconds twice
     }

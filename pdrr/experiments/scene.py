@@ -19,7 +19,6 @@ import pandas as pd
 from pdrr import config, data
 from pdrr.attacks import KNOWLEDGE
 from pdrr.config import Settings
-from pdrr.core.files import atomic
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset, glyphs
 from pdrr.data.npz import read_npz
@@ -97,11 +96,11 @@ def _dataset(wanted: config.Data, root: Path) -> FederatedDataset:
     code = {path.name: sha256(path.read_bytes()).hexdigest() for path in made_by if path.is_file()}
     key = {"writers": wanted.writers, "seed": GLYPH_SEED, "code": code}
     path = store.folder("glyphs", key) / "writers.npz"
-    if not path.exists():
+    if not store.has(path):
         drawn = load()
-        with atomic(path) as temporary:
+        with store.writing(path) as file:
             np.savez_compressed(
-                temporary,
+                file,
                 images=drawn.images,
                 labels=drawn.labels,
                 writer=drawn.writer,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pdrr.core.files import atomic, digest
+from pdrr.core.files import digest
 from pdrr.data.dataset import CLASSES
 from pdrr.experiments.server import Server
 from pdrr.federation.streams import DETECT, stream
@@ -85,7 +84,7 @@ def _snapshots(server: Server, observed: Round | None) -> tuple[Path, float]:
     }
     path = store.folder("snapshots", key) / "models.npy"
     timing = path.with_name("seconds.json")
-    if not path.exists():
+    if not store.has(path):
         started = time.perf_counter()
         taken = snapshots(
             server.network,
@@ -94,10 +93,9 @@ def _snapshots(server: Server, observed: Round | None) -> tuple[Path, float]:
             rng=stream(settings.seed, DETECT, 0, 0),
             start=start,
         )
-        with atomic(timing) as file:
-            file.write_text(json.dumps(time.perf_counter() - started))
+        store.save_json(timing, time.perf_counter() - started)
         store.save(path, taken)
-    return path, float(json.loads(timing.read_text()))
+    return path, float(store.load_json(timing)) if store.has(timing) else np.nan
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,6 @@ be crafted on them afterwards.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
@@ -22,7 +21,8 @@ from tqdm import tqdm
 from pdrr.aggregators import AGGREGATORS
 from pdrr.config import Settings
 from pdrr.core.arrays import Array, moved, to_host
-from pdrr.core.files import atomic, digest
+from pdrr.core.backend import backend
+from pdrr.core.files import digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
 from pdrr.data.dataset import CLASSES
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pdrr.federation.training import LocalTrainer
 
 
-VERSION = 1  # of what this file and training.py compute: older cached rounds are not reused
+VERSION = 2  # of what this file and training.py compute: older cached rounds are not reused
 
 
 class Federation:
@@ -72,12 +72,13 @@ class Federation:
         self.rule_settings = own_setting(rule, c=0, beta=max(0, beta - c))
         self.training_key = {
             "version": VERSION,
+            "backend": backend(),
             "data": dataset.sha256,
             "seed": settings.seed,
             "model": asdict(settings.model),
             "training": asdict(settings.training),
         }
-        first = {name: self.training_key[name] for name in ("version", "model", "seed")}
+        first = {name: self.training_key[name] for name in ("version", "backend", "model", "seed")}
         self.initial = self.store.folder("initial", first) / "sent-0001.npy"
         self.chain = self.store.folder(
             "federation",
@@ -147,7 +148,7 @@ class Federation:
 
     def keep(self, number: int, previous: np.ndarray) -> None:
         """Let a round be measured later without running those before it again."""
-        if not self._sent(number).exists():
+        if not self.store.has(self._sent(number)):
             self.store.save(self._sent(number), previous)
 
     def __str__(self) -> str:
@@ -159,28 +160,34 @@ class Federation:
 
     def _latest(self, number: int) -> int:
         """The last round up to `number` whose global model is known; 0 if there is none."""
-        return next((r for r in range(number, 0, -1) if self._sent(r).exists()), 0)
+        return next((r for r in range(number, 0, -1) if self.store.has(self._sent(r))), 0)
 
     def _advance(self, number: int, bar: tqdm[Any]) -> np.ndarray:
         """The global model w_p [d] that starts a round; runs the rounds before it if need be."""
-        known = self._latest(number)
-        if known == 0:
-            known, previous = 1, self.store.save(self._sent(1), self.trainer.initial)
-        else:
-            previous = self.store.load(self._sent(known))
+        known, previous = self._known(number)
         for now in range(known, number):
             benign = slice(self.settings.federation.c, None)
             stack_path = self._stack_path(now, previous)
-            if stack_path.exists():
+            if self.store.has(stack_path):
                 models = self.store.load(stack_path)[benign]
             else:
                 models = self._train(now, previous, benign, bar)
             previous = self.store.save(
                 self._sent(now + 1), AGGREGATORS[self.rule](models, **self.rule_settings)
             )
-            if now > 1 and not stack_path.exists():
-                self._sent(now).unlink()  # needed no more, unless the round was measured
+            if now > 1 and not self.store.has(stack_path):
+                # needed no more, unless the round was measured; another run may have removed it
+                self._sent(now).unlink(missing_ok=True)
         return previous
+
+    def _known(self, number: int) -> tuple[int, np.ndarray]:
+        """The last round up to `number` whose global model is known, and that model [d]."""
+        while known := self._latest(number):
+            try:
+                return known, self.store.load(self._sent(known))
+            except FileNotFoundError:
+                continue  # another run on this chain has just removed it: it knows a later one
+        return 1, self.store.save(self._sent(1), self.trainer.initial)
 
     def _stack_path(self, number: int, previous: np.ndarray) -> Path:
         # the rule and c are no part of the key: round 1 is shared by all federations of a seed
@@ -195,18 +202,17 @@ class Federation:
     def _stack(self, number: int, previous: np.ndarray, bar: tqdm[Any]) -> np.ndarray:
         """All k honest models [k, d] of a round."""
         path = self._stack_path(number, previous)
-        if path.exists():
+        if self.store.has(path):
             return self.store.load(path)
         started = time.perf_counter()
         models = self._train(number, previous, slice(None), bar)
-        with atomic(path.with_name("seconds.json")) as file:
-            file.write_text(json.dumps(time.perf_counter() - started))
+        self.store.save_json(path.with_name("seconds.json"), time.perf_counter() - started)
         return self.store.save(path, models)
 
     def training_seconds(self, honest: Round) -> float:
-        """How long the local training of a measured round took, when it was run."""
+        """How long the local training of a measured round took; nan if that is not known."""
         path = self._stack_path(honest.number, honest.previous).with_name("seconds.json")
-        return float(json.loads(path.read_text()))
+        return float(self.store.load_json(path)) if self.store.has(path) else np.nan
 
     def _train(
         self, number: int, previous: np.ndarray, rows: slice, bar: tqdm[Any], home: Any = np
@@ -230,8 +236,8 @@ class Federation:
         left = 0
         for number in measured:
             previous = self._sent(number)
-            known = (
-                previous.exists() and self._stack_path(number, self.store.load(previous)).exists()
+            known = self.store.has(previous) and self.store.has(
+                self._stack_path(number, self.store.load(previous))
             )
             left += 0 if known else k
         on_the_way = range(max(1, self._latest(max(measured))), max(measured))
@@ -254,14 +260,11 @@ class Federation:
 @lru_cache(maxsize=4)
 def _trainer(**options: Any) -> LocalTrainer:
     """One compiled network for all federations that train the same: it keeps no state."""
-    from pdrr.core.keras import keras
-
-    backend = keras.backend.backend()
-    if backend == "jax":
+    if backend() == "jax":
         from pdrr.federation.scan import ScanTrainer
 
         return ScanTrainer(**options)
-    if backend == "tensorflow":
+    if backend() == "tensorflow":
         from pdrr.federation.graph import GraphTrainer
 
         return GraphTrainer(**options)

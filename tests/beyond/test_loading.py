@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_file_may_hold_an_attack_and_a_scheme(folder):
-    (folder / "both.py").write_text(METHOD)
+    (folder / "both.py").write_text(METHOD, "utf-8")
     assert list(beyond.all_attacks())[-1] == "one"
     assert list(beyond.all_rivals())[-1] == "Two"
     assert beyond.own_rivals() == ("Two",)
@@ -55,7 +55,7 @@ def test_a_file_that_changes_is_read_again(folder):
     ],
 )
 def test_a_file_that_is_no_method_is_refused(folder, text, message):
-    (folder / "toy.py").write_text(text)
+    (folder / "toy.py").write_text(text, "utf-8")
     with pytest.raises(ValueError, match=re.escape(message)):
         beyond.all_attacks()
 

@@ -90,7 +90,9 @@ def test_counts_are_those_of_the_data():
 
 def test_the_counted_data_are_those_of_the_records():
     paths = [path for path in (ROOT / RECORDED).glob("paper/*.json") if path.stem != "alike"]
-    recorded = [json.loads(path.read_text()) for path in paths]  # of "alike" writers share images
+    recorded = [
+        json.loads(path.read_text("utf-8")) for path in paths
+    ]  # of "alike" writers share images
     found = {each["provenance"]["sha256"] for each in recorded}
     assert found == {COUNTED["sha256"]}
 

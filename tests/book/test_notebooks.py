@@ -391,7 +391,7 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     pictures = [path.read_bytes() for path in sorted(results.glob("*.png"))]
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures[0] != pictures[1]
-    page = (results / "fig04-c=12.html").read_text()
+    page = (results / "fig04-c=12.html").read_text("utf-8")
     assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 2
     executed = read(results / "fig04-c=12.ipynb")
     assert any("c = 12" in cell.source for cell in executed.cells)

@@ -653,7 +653,7 @@ def test_a_rule_that_was_not_timed_leaves_table_4_unmeasured(tmp_path):
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_damaged_records_are_an_error(tmp_path, suffix):
     WORLD["fig04"].save(tmp_path, "fig04")
-    (tmp_path / f"fig04.{suffix}").write_text("")
+    (tmp_path / f"fig04.{suffix}").write_text("", "utf-8")
     with pytest.raises(ValueError, match="cannot read the records .*fig04"):
         verdicts.table(tmp_path)
     (tmp_path / f"fig04.{suffix}").unlink()
@@ -663,7 +663,7 @@ def test_damaged_records_are_an_error(tmp_path, suffix):
 
 def test_records_that_do_not_fit_together_are_an_error(tmp_path):
     WORLD["fig04"].save(tmp_path, "fig04")
-    (tmp_path / "fig04.csv").write_text("nothing\n1\n")
+    (tmp_path / "fig04.csv").write_text("nothing\n1\n", "utf-8")
     with pytest.raises(ValueError, match="damaged records .*fig04: .*no column in common"):
         verdicts.table(tmp_path)
 
@@ -1089,7 +1089,7 @@ def test_bad_input_to_check_ends_in_one_line_and_code_2(check, case, tmp_path, m
         made = replace(made, table=made.table[made.table["seed"] == 1])
     made.save(folder, "fig04")
     if case == "damaged":
-        (folder / "fig04.csv").write_text("")
+        (folder / "fig04.csv").write_text("", "utf-8")
     arguments, message = BAD[case]
     code, _, err = check(*(arguments or ("--no-run",)))
     assert code == 2

@@ -46,7 +46,7 @@ def top(tmp_path, cache, monkeypatch):
     Path("book/records").symlink_to(ROOT / "book" / "records")  # the boxes judge them
     whole = miniature.write_npz(Path("letters.npz"), 60).read_bytes()
     Path("truncated.npz").write_bytes(whole[: len(whole) // 2])
-    Path("text.npz").write_text("images, labels")
+    Path("text.npz").write_text("images, labels", encoding="utf-8")
     np.savez("incomplete.npz", images=np.zeros((1, 28, 28), np.uint8))
     Path("empty.npz").touch()
     Path("leaf").mkdir()
@@ -186,7 +186,7 @@ def test_page_writes_the_executed_notebook(pdrr):
     assert (code, err) == (0, "")
     assert re.fullmatch(r"fig01 +\d+\.\d s\n", out)
     assert [path.name for path in Path("pages").iterdir()] == ["fig01.ipynb"]
-    assert "image/png" in Path("pages/fig01.ipynb").read_text()
+    assert "image/png" in Path("pages/fig01.ipynb").read_text(encoding="utf-8")
 
 
 def test_a_section_is_run_notebook_by_notebook(pdrr, monkeypatch):

@@ -43,7 +43,7 @@ NEEDS = {
 def plain(tmp_path_factory):
     """Run `pdrr` where only the base dependencies can be imported."""
     folder = tmp_path_factory.mktemp("plain")
-    (folder / "sitecustomize.py").write_text(ONLY_THE_BASE)
+    (folder / "sitecustomize.py").write_text(ONLY_THE_BASE, "utf-8")
     paths = os.pathsep.join([str(folder), str(ROOT)])
 
     def call(*arguments):

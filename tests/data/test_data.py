@@ -242,7 +242,7 @@ def test_importing_loads_neither_tensorflow_nor_pillow() -> None:
 
 
 def test_every_font_has_its_licence() -> None:
-    fonts = json.loads((glyphs_module.ATLAS / "fonts.json").read_text())["fonts"]
+    fonts = json.loads((glyphs_module.ATLAS / "fonts.json").read_text("utf-8"))["fonts"]
     assert len(fonts) >= 12
     for font in fonts:
         name = font["package"].split("/")[1]
@@ -270,7 +270,7 @@ def test_missing_atlas(atlas: Path, name: str) -> None:
 
 def test_damaged_atlas(atlas: Path) -> None:
     picture, index = atlas / "glyphs.png", atlas / "fonts.json"
-    whole, about = picture.read_bytes(), index.read_text()
+    whole, about = picture.read_bytes(), index.read_text("utf-8")
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 0xFF
     for content in (whole[: len(whole) // 2], bytes(flipped), b"no picture", b""):
@@ -291,7 +291,7 @@ def test_damaged_atlas(atlas: Path) -> None:
         about.replace("0123", "1023"),
         about.replace(about[80:90], "0" * 10),
     ):
-        index.write_text(text)
+        index.write_text(text, "utf-8")
         with pytest.raises(ValueError, match=r"damaged .*reinstall pdrr"):
             load("glyphs", writers=1)
 
@@ -675,7 +675,7 @@ FORMAT = Format(
 
 
 def test_a_new_format_is_one_file(tmp_path, monkeypatch):
-    (tmp_path / "toy_format.py").write_text(TOY)
+    (tmp_path / "toy_format.py").write_text(TOY, "utf-8")
     monkeypatch.setattr(pdrr.data, "__path__", [*pdrr.data.__path__, str(tmp_path)])
     assert load("toy", writers=3).name == "toys"
     with pytest.raises(ValueError, match="'glyphs', .* or the word toy, got 'toys'"):

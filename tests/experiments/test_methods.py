@@ -134,7 +134,7 @@ def test_a_comparison_is_run_again_where_a_toy_has_changed(store, toys):
     options = {"attack": "doubling", "profile": "smoke", "schemes": ("Farthest",), "store": store}
     first = experiments.one_round("median", **options)
     file = toys / "doubling.py"
-    file.write_text(file.read_text().replace("honest.previous", "honest.previous * 2"))
+    file.write_text(file.read_text("utf-8").replace("honest.previous", "honest.previous * 2"))
     second = experiments.one_round("median", **options)
     assert first.table["score"].tolist() != second.table["score"].tolist()
 

@@ -169,7 +169,7 @@ def test_provenance_tells_whether_compiled_kernels_did_the_work(monkeypatch):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
 def test_peak_memory_is_what_the_system_says_in_bytes():
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
     assert peak_memory() == pytest.approx(1024 * int(line.split()[1]), rel=0.1)
 
@@ -300,7 +300,7 @@ def test_a_method_of_the_reader_s_own_is_part_of_the_code(tmp_path, monkeypatch)
     monkeypatch.setenv("PDRR_METHODS", str(tmp_path))
     assert cache.code_digest() == before
     for text in ("x = 1", "x = 2"):
-        method.write_text(text)
+        method.write_text(text, "utf-8")
         assert cache.code_digest() != before
         before = cache.code_digest()
 

@@ -1,7 +1,6 @@
 """Arms that live on what their defence leaves, against the same rounds run by hand."""
 
 import importlib
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -49,8 +48,7 @@ def models(store):
     """The digest of each global model that an arm made, by arm and round."""
     rows = []
     for path in store.root.glob("survival/*/state.npz"):
-        with np.load(path) as state:
-            rows += json.loads(str(state["rows"]))
+        rows += store.load_state(path)[0]
     return {(row["arm"], row["round"]): row["model"] for row in rows}
 
 

@@ -14,7 +14,7 @@ from helpers import miniature
 from pdrr.config import Federation as Participants
 from pdrr.federation.graph import GraphTrainer
 from pdrr.federation.rounds import Federation
-from pdrr.federation.store import Store
+from pdrr.federation.store import SEALED, Store
 from pdrr.federation.streams import byzantine, detection, stream
 
 TESTS = Path(__file__).parents[1]
@@ -217,7 +217,7 @@ def test_deleted_rounds_are_run_again_with_the_same_bits(new_store, trainings, u
     for path in (chosen.chain / "sent-0003.npy", chosen.chain / "sent-0002.npy"):
         path.unlink()
     for path in store.root.glob("stack/*/clients.npy"):
-        if path.read_bytes()[-4 * 1947 * K :] != uninterrupted[1][0]:
+        if path.read_bytes()[-4 * 1947 * K - SEALED : -SEALED] != uninterrupted[1][0]:
             path.unlink()
     trainings.clear()
     again = bits(federation(store).rounds([1, 2, 3]))
@@ -225,13 +225,71 @@ def test_deleted_rounds_are_run_again_with_the_same_bits(new_store, trainings, u
     assert len(trainings) == 2 * K
 
 
-def test_a_damaged_round_is_named_not_used(new_store):
+@pytest.mark.parametrize("stage", ["stack", "initial"])
+def test_a_damaged_round_is_named_and_made_anew(new_store, uninterrupted, capsys, stage):
     store = new_store()
     list(federation(store).rounds([1]))
-    (path,) = store.root.glob("stack/*/clients.npy")
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=rf"{path} is damaged"):
-        list(federation(store).rounds([1]))
+    (path,) = store.root.glob(f"{stage}/*/*.npy")
+    content = bytearray(path.read_bytes())
+    content[-SEALED - 9] ^= 1  # one bit of one weight
+    path.write_bytes(content)
+    assert bits(federation(store).rounds([1])) == {1: uninterrupted[1]}
+    assert f"{path} is damaged" in capsys.readouterr().err
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+from helpers import miniature
+from pdrr.federation.rounds import Federation
+from pdrr.federation.store import Store
+
+chosen = Federation(miniature.settings(), miniature.dataset(), "krum", Store(Path(sys.argv[1])))
+for honest in chosen.rounds([int(number) for number in sys.argv[2:]]):
+    pass
+"""
+
+
+def test_two_runs_on_one_chain_in_one_cache_both_end_with_the_same_bits(new_store, uninterrupted):
+    store = new_store()
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, str(store.root), *numbers],
+            cwd=TESTS,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for numbers in (["6"], ["2", "6"])
+    ]
+    for run in runs:
+        _, told = run.communicate(timeout=120)
+        assert run.returncode == 0, told
+    assert bits(federation(store).rounds([2, 6])) == {n: uninterrupted[n] for n in (2, 6)}
+
+
+def test_a_model_that_another_run_removes_on_the_way_is_no_error(new_store, monkeypatch):
+    store, load = new_store(), Store.load
+    chosen = federation(store)
+    list(chosen.rounds([5]))
+    later = chosen.chain / "sent-0005.npy"
+    chosen.keep(4, load(store, later))
+
+    def gone(self, path):
+        if path.name == "sent-0004.npy":
+            path.unlink()
+        return load(self, path)
+
+    monkeypatch.setattr(Store, "load", gone)
+    assert chosen._known(4)[0] == 1  # the next best
+
+
+def test_rounds_of_another_backend_are_other_rounds(new_store, monkeypatch):
+    store = new_store()
+    of_tensorflow = federation(store)
+    monkeypatch.setattr("pdrr.federation.rounds.backend", lambda: "jax")
+    other = federation(store)
+    assert other.initial != of_tensorflow.initial
+    assert other.chain != of_tensorflow.chain
 
 
 SLOW_RUN = """

@@ -2,11 +2,19 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pdrr.core.files import atomic, digest
+from pdrr.core.files import atomic, digest, listed
 from pdrr.federation.store import Store, default_root
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -20,15 +28,15 @@ def store(tmp_path):
 def test_atomic_shows_the_new_file_only_when_the_block_has_ended(tmp_path):
     path = tmp_path / "new" / "file.txt"
     with atomic(path) as temporary:
-        temporary.write_text("first")
+        temporary.write_text("first", "utf-8")
         assert not path.exists()
-    with path.open() as reader:
+    with path.open(encoding="utf-8") as reader:
         with atomic(path) as temporary:
-            temporary.write_text("second")
-            assert path.read_text() == "first"
+            temporary.write_text("second", "utf-8")
+            assert path.read_text("utf-8") == "first"
             assert temporary.suffix == ".txt"
             assert temporary.name.startswith(".")  # what a kill leaves behind is hidden
-        assert path.read_text() == "second"
+        assert path.read_text("utf-8") == "second"
         assert reader.read() == "first"  # replaced, not written into
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
     assert path.stat().st_mode & 0o777 == 0o644
@@ -39,16 +47,46 @@ def test_atomic_shows_the_new_file_only_when_the_block_has_ended(tmp_path):
 def test_an_interrupted_writer_leaves_the_old_file_and_no_temporary(tmp_path, fault, old):
     path = tmp_path / "file.txt"
     if old is not None:
-        path.write_text(old)
+        path.write_text(old, "utf-8")
 
     def interrupted():
         with atomic(path) as temporary:
-            temporary.write_text("half of the n")
+            temporary.write_text("half of the n", "utf-8")
             raise fault
 
     with pytest.raises(fault):
         interrupted()
-    assert [p.read_text() for p in tmp_path.iterdir()] == ([] if old is None else [old])
+    assert [p.read_text("utf-8") for p in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+HELD = """
+import sys, time
+from pathlib import Path
+from pdrr.core.files import atomic
+with atomic(Path(sys.argv[1])) as temporary:
+    print(temporary.name, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_but_never_a_file_at_work(tmp_path):
+    path, long_ago = tmp_path / "models.npy", time.time() - 3600
+    command = [sys.executable, "-c", HELD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        name = writer.stdout.readline().strip()
+        os.utime(tmp_path / name, (long_ago, long_ago))
+        with atomic(path):
+            pass
+        assert (tmp_path / name).exists()
+        writer.kill()
+    with atomic(path):
+        assert not (tmp_path / name).exists()
+
+
+def test_hidden_and_unfinished_files_are_not_listed(tmp_path):
+    for name in ("b.json", "a.json", ".fig04-abcd.json", ".being-written-x.json", "c.csv"):
+        (tmp_path / name).write_text("", "utf-8")
+    assert [path.name for path in listed(tmp_path, "*.json")] == ["a.json", "b.json"]
 
 
 def test_a_digest_is_of_the_content_not_of_its_order_or_layout():
@@ -71,7 +109,7 @@ def test_a_folder_belongs_to_one_key_which_stands_in_it(store):
     key = {"seed": 1, "rule": {"krum": {"c": 0}}}
     folder = store.folder("stage", key)
     assert folder.parent == store.root / "stage"
-    assert json.loads((folder / "key.json").read_text()) == key
+    assert json.loads((folder / "key.json").read_text("utf-8")) == key
     assert store.folder("stage", dict(reversed(key.items()))) == folder
     others = {store.folder("stage", {**key, "seed": 2}), store.folder("other", key)}
     assert len(others | {folder}) == 3
@@ -95,21 +133,55 @@ def damage(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["cut", "header", "empty", "other"])
-def test_a_damaged_file_is_named(store, tmp_path, kind):
+def test_a_damaged_file_is_named_and_set_aside(store, tmp_path, capsys, kind):
     path = tmp_path / "models.npy"
     store.save(path, ARRAY)
     damage(path, kind)
-    with pytest.raises(
-        ValueError, match=r"cached file .*models\.npy is damaged .*delete it"
-    ) as caught:
+    assert not store.has(path)
+    assert capsys.readouterr().err == (
+        f"pdrr: {path} is damaged: set aside as models.npy.damaged, made anew\n"
+    )
+    assert [found.name for found in tmp_path.iterdir()] == ["models.npy.damaged"]
+    with pytest.raises(FileNotFoundError, match=r"models\.npy"):
         store.load(path)
-    assert "\n" not in str(caught.value)
+    np.testing.assert_array_equal(store.save(path, ARRAY), ARRAY)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_one_changed_bit_anywhere_is_seen(data):
+    with TemporaryDirectory() as folder:
+        store, path = Store(Path(folder)), Path(folder) / "models.npy"
+        store.save(path, ARRAY)
+        content = bytearray(path.read_bytes())
+        place = data.draw(st.integers(0, 8 * len(content) - 1))
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        assert not store.has(path)
+
+
+def test_a_state_comes_back_as_it_was_and_a_row_less_is_seen(store, tmp_path, capsys):
+    path = tmp_path / "state.npz"
+    store.save_state(path, [{"round": 1, "model": "é"}], previous=ARRAY, scores=ARRAY[0])
+    rows, arrays = store.load_state(path)
+    assert rows == [{"round": 1, "model": "é"}]
+    assert set(arrays) == {"previous", "scores"}
+    np.testing.assert_array_equal(arrays["previous"], ARRAY)
+    store.save_json(tmp_path / "seconds.json", 1.5)
+    assert store.load_json(tmp_path / "seconds.json") == 1.5
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FileNotFoundError):
+        store.load_state(path)
+    assert "state.npz is damaged" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError):
+        store.load_json(tmp_path / "none.json")
 
 
 def test_pickled_objects_are_never_loaded(store, tmp_path):
     path = tmp_path / "models.npy"
-    np.save(path, np.array([{}]), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"models\.npy is damaged"):
+    with store.writing(path) as file:
+        np.save(file, np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"Python objects|allow_pickle"):
         store.load(path)
     with pytest.raises(ValueError, match="Object arrays"):
         store.save(path, np.array([{}]))

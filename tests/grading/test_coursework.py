@@ -119,7 +119,7 @@ def test_submissions_are_found_in_several_layouts(tmp_path):
 
 
 def test_a_roster_needs_a_column_of_students(tmp_path):
-    (tmp_path / "roster.csv").write_text("name\nAda\n")
+    (tmp_path / "roster.csv").write_text("name\nAda\n", "utf-8")
     with pytest.raises(ValueError, match="needs a column 'student', got name"):
         submissions.find(tmp_path, ["tiny"])
 
@@ -348,8 +348,12 @@ def test_the_tables_are_complete(graded):
     assert totals.loc["absent", ["points", "missing"]].tolist() == [0, "tiny"]
     by_hand = report.marks.groupby("student")["points"].sum()
     assert by_hand.to_dict() == totals["points"].drop("absent").to_dict()
-    assert (top / "out/marks.csv").read_text().startswith("student,assignment,cell,points,max,mess")
-    assert (top / "out/totals.csv").read_text().count("\n") == len(students) + 2
+    assert (
+        (top / "out/marks.csv")
+        .read_text("utf-8")
+        .startswith("student,assignment,cell,points,max,mess")
+    )
+    assert (top / "out/totals.csv").read_text("utf-8").count("\n") == len(students) + 2
     text = classes.as_text(report, top / "out")
     assert "reference" in text
     assert f"{len(students)} graded, 0 unchanged" in text
