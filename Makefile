@@ -7,15 +7,35 @@
 PROFILE ?= quick
 DATA    ?= glyphs
 ARGS    ?=
+SUBMISSIONS ?=
 PYTHON  ?= python3
 
+ASKED := $(origin PROFILE)
+
+# what somebody typed stays text: make does not expand it, and programs find it in the environment,
+# where no shell reads it
+override PROFILE := $(strip $(value PROFILE))
+override DATA := $(value DATA)
+override ARGS := $(value ARGS)
+override SUBMISSIONS := $(value SUBMISSIONS)
+export PROFILE DATA ARGS SUBMISSIONS
 export PDRR_CACHE ?= $(CURDIR)/build/cache
 
+ifneq ($(words $(PROFILE))$(filter-out smoke quick paper,$(PROFILE)),1)
+$(error PROFILE needs smoke, quick or paper, got '$(PROFILE)')
+endif
+
+# an environment whose Python is gone, or that was made in another place, is not ready
+$(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" && .venv/bin/python -c '' 2>/dev/null \
+  || rm -f .venv/.ready)
+
 READY   := .venv/.ready
+CHECKED := $(if $(filter file,$(ASKED)),smoke,$(PROFILE))
 RUN     := .venv/bin/python -m pdrr
+WITH    := .venv/bin/python scripts/with_args.py
 STEMS   := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
 SITE    := build/site/_build/html
-LOG     := build/site/build.log
+MAKING  := build/making
 STARTED := $(shell date +%s)
 PDF     := build/site/pdrr.pdf
 
@@ -24,7 +44,7 @@ SECTIONS := sec2 sec3 sec4 sec5
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) $(SECTIONS)
+.PHONY: help book site FORCE test lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) $(SECTIONS)
 
 help: ## this list
 	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
@@ -37,42 +57,46 @@ help: ## this list
 	@echo "  $(SECTIONS)"
 	@echo "               the notebooks of one section of the paper"
 
-book: $(SITE)/index.html ## execute the notebooks and build the book
-	@echo "The book is at file://$(CURDIR)/$<"
+book: $(READY) ## execute the notebooks and build the book
+	@.venv/bin/python scripts/alone.py build/.lock $(MAKE) --no-print-directory site
+	@printf 'The book is at file://%s/$(SITE)/index.html\n' "$$PWD"
+
+site: $(SITE)/index.html
 
 test: $(READY) ## run the tests
-	.venv/bin/python -m pytest -q $(ARGS)
+	$(WITH) .venv/bin/python -m pytest -q
 
 lint: $(READY) ## formatting, style and types
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy
+	.venv/bin/python -m mypy
 
 format: $(READY) ## format the sources
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
 check: $(READY) ## recorded results against the paper's claims, and whether ours can be had again
-	@$(RUN) check --profile $(if $(filter file,$(origin PROFILE)),smoke,$(PROFILE)) --data $(DATA) $(ARGS)
+	@$(WITH) $(RUN) check --profile $(CHECKED) --data "$$DATA"
 
 bench: $(READY) ## time the aggregators, PDRR and their peers: ARGS=--quick, --help
-	.venv/bin/python -m benchmarks $(ARGS)
+	$(WITH) .venv/bin/python -m benchmarks
 
 record: $(READY) ## run the recorded experiments: make record PROFILE=paper DATA=path
-	$(RUN) record --profile $(PROFILE) --data $(DATA) $(ARGS)
+	$(WITH) $(RUN) record --profile "$$PROFILE" --data "$$DATA"
 
 $(STEMS) $(SECTIONS): $(READY)
-	@$(RUN) run $@ --profile $(PROFILE) --data $(DATA) $(ARGS)
+	@$(WITH) $(RUN) run $@ --profile "$$PROFILE" --data "$$DATA"
 
 data: $(READY) ## what the chosen data set holds
-	@$(RUN) data --profile $(PROFILE) --data $(DATA)
+	@$(RUN) data --profile "$$PROFILE" --data "$$DATA"
 
-pages: $(SITE)/index.html ## check the built pages in a headless browser (needs chromium)
+pages: book ## check the built pages in a headless browser (needs chromium)
 	.venv/bin/python -m pip install -q -e '.[pages]'
 	.venv/bin/python -m pytest -q tests/book/test_pages.py
 
-pdf: $(PDF) ## the whole book in one PDF (needs chromium, or CHROMIUM=path)
-	@echo "The PDF is at file://$(CURDIR)/$<"
+pdf: book ## the whole book in one PDF (needs chromium, or CHROMIUM=path)
+	@.venv/bin/python scripts/alone.py build/.lock $(MAKE) --no-print-directory $(PDF)
+	@printf 'The PDF is at file://%s/$(PDF)\n' "$$PWD"
 
 $(PDF): $(SITE)/index.html scripts/make_pdf.py
 	@.venv/bin/python -c 'import playwright' 2>/dev/null || .venv/bin/python -m pip install -q -e '.[pages]'
@@ -88,17 +112,17 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 	  --extra kernels --extra experiments --extra docs --extra flower --extra data --extra coursework --extra test pyproject.toml -o requirements.lock
 
 assignments: $(READY) ## students' versions of the coursework, in build/assignments
-	@$(RUN) assignments $(ARGS)
+	@$(WITH) $(RUN) assignments
 
 grade: $(READY) ## grade a folder of coursework: make grade SUBMISSIONS=dir
 	@$(if $(SUBMISSIONS),,$(error make grade needs SUBMISSIONS=dir, with a folder for each student))
-	@$(RUN) grade "$(SUBMISSIONS)" $(ARGS)
+	@$(WITH) $(RUN) grade "$$SUBMISSIONS"
 
 demo-class: $(READY) ## make 30 submissions, grade them, check the marks; in build/demo-class
-	@.venv/bin/python scripts/demo_class.py $(ARGS)
+	@$(WITH) .venv/bin/python scripts/demo_class.py
 
 clean: ## remove what was built; the cache of trained rounds stays
-	rm -rf build/book build/site build/runs build/pages
+	rm -rf build/book build/making build/site build/runs build/pages
 
 # the environment
 
@@ -106,10 +130,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; \
 	  sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else f"needs Python 3.11 to 3.13, got {v[0]}.{v[1]}")'
 	@echo "installing into .venv (about 2 minutes)"
+	@.venv/bin/python -c '' 2>/dev/null || rm -rf .venv
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -q --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install -q --no-deps -e .
-	@touch $@
+	@pwd -P > $@
 
 # the book: executed notebooks, staged with the chapters, built as a whole
 
@@ -118,27 +143,30 @@ SOURCES := $(shell find pdrr -name '*.py' -o -name '*.yaml' -o -name 'glyphs.png
 WORKS   := $(wildcard notebooks/coursework/*.ipynb)
 CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 
-build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) $(wildcard $(DATA)) build/pages/.data-$(subst /,_,$(DATA))
-	@$(RUN) page $* $@ --profile $(PROFILE) --data $(DATA)
+build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) build/pages/.data
+	@$(RUN) page $* $@ --profile "$$PROFILE" --data "$$DATA"
 
 build/pages/$(PROFILE)/performance.ipynb: $(wildcard build/bench/*)
 
-# another DATA makes the pages out of date
-build/pages/.data-$(subst /,_,$(DATA)):
-	@mkdir -p $(@D) && rm -f $(@D)/.data-* && touch $@
+# other data, or another library under Keras, make the pages out of date
+build/pages/.data: FORCE
+	@$(PYTHON) scripts/inputs.py $@ DATA KERAS_BACKEND
 
 # another PROFILE makes the site out of date, though its pages may be older
-build/pages/.profile-$(PROFILE):
-	@mkdir -p $(@D) && rm -f $(@D)/.profile-* && touch $@
+build/pages/.profile: FORCE
+	@$(PYTHON) scripts/inputs.py $@ PROFILE
 
-$(SITE)/index.html: $(PAGES) $(WORKS) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile-$(PROFILE)
-	@set -e; began=$$(date +%s); \
-	rm -rf build/book build/site; mkdir -p build/book/notebooks $(dir $(LOG)); \
+# made aside: what stands at its place is whole
+$(SITE)/index.html: $(PAGES) $(WORKS) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile
+	@set -e; trap 'exit 130' INT; began=$$(date +%s); \
+	rm -rf build/book $(MAKING); mkdir -p build/book/notebooks $(MAKING); \
 	cp -pR book/. build/book/; \
 	cp -p $(PAGES) build/book/notebooks/; \
 	$(RUN) assignments --book --out build/book; \
 	$(RUN) status build/book/notebooks > build/book/status.md; \
-	.venv/bin/jupyter-book build build/book --config _config.yml --toc $(CURDIR)/build/book/_toc.yml \
-	  --path-output build/site -W -n --keep-going --quiet > $(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }; \
+	.venv/bin/python -c 'from jupyter_book.cli.main import main; main()' build build/book \
+	  --config _config.yml --toc "$$PWD/build/book/_toc.yml" --path-output $(MAKING) -W -n --keep-going \
+	  --quiet > $(MAKING)/build.log 2>&1 || { cat $(MAKING)/build.log >&2; exit 1; }; \
+	rm -rf build/site; mv $(MAKING) build/site; \
 	now=$$(date +%s); \
 	echo "$(words $(PAGES)) pages in $$((now - $(STARTED))) s, $$((now - began)) s of them for the site"
