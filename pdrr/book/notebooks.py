@@ -9,8 +9,10 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -28,6 +30,7 @@ from pdrr.core.files import atomic, listed
 from pdrr.core.rules import RULES
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.scene import scene
+from pdrr.experiments.trial import refuse_wrong
 
 
 def find(folder: Path, stem: str) -> Path:
@@ -77,6 +80,8 @@ def parse(
 def prepare(notebook: Path, values: Mapping[str, Any]) -> None:
     """Do what takes long before a notebook's kernel starts, with a progress bar.
 
+    Values with which the notebook would end in an error are refused before.
+
     The notebook's metadata say what, under ``pdrr``:
 
     - ``train``: rules whose round `number` (or 1) is trained;
@@ -87,6 +92,7 @@ def prepare(notebook: Path, values: Mapping[str, Any]) -> None:
     in the cache, where the notebook's own calls find it.
     """
     needs = nbformat.read(notebook, as_version=4).metadata.get("pdrr", {})
+    refuse_wrong(values, [*needs.get("train", ()), *needs.get("evaluate", ())])
     if not needs:
         return
     which = {"profile": values["profile"], "source": values["data"], "seed": values["seed"]}
@@ -129,7 +135,7 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
     """
     os.environ["PDRR_COMMAND"] = command(notebook, values)  # for the page's provenance
     target = target.with_name(f"{target.name}.ipynb")
-    with atomic(target) as temporary:
+    with atomic(target) as temporary, _own_kernel():
         try:
             executed = papermill.execute_notebook(
                 str(notebook),
@@ -152,6 +158,26 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
         if page:
             _refuse_stderr(notebook.stem, executed)
     return target
+
+
+@contextmanager
+def _own_kernel() -> Iterator[None]:
+    """Let kernels be this environment's Python, without what a user's IPython runs at its start.
+
+    A kernelspec called python3 in JUPYTER_PATH or in somebody's home would come first.
+    """
+    with TemporaryDirectory() as empty:
+        own = {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": empty}
+        before = {name: os.environ.get(name) for name in ("JUPYTER_PATH", *own)}
+        os.environ.pop("JUPYTER_PATH", None)
+        os.environ.update(own)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def report(executed: Path) -> None:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from pdrr.core.files import RECORDED
+from pdrr.core.files import RECORDED, check_writable
 
 NOTEBOOKS = Path("notebooks")
 
@@ -55,16 +55,20 @@ def run(
     STEM may also be a section of the paper: sec4 stands for all its notebooks, one after the other.
     Prints the tables and writes the executed notebook, an HTML page and the figures.
     """
+    from pdrr import config
     from pdrr.book import contents, notebooks
 
     paths = [notebooks.find(NOTEBOOKS, stem) for stem in contents.stems(name)]
     always = {"profile": profile, "data": source}
     todo = [(path, notebooks.parse(path, always, parameters)) for path in paths]
     words = [f"{key}={value}" for key, value in parameters]
+    config.load(profile)  # refuses unknown profiles
+    folder = out or Path("build/runs") / profile
+    check_writable(folder)
     for path, values in todo:
         notebooks.prepare(path, values)
         label = "-".join([path.stem, *words]).replace("/", "_")  # a value may be a path
-        target = notebooks.execute(path, values, (out or Path("build/runs") / profile) / label)
+        target = notebooks.execute(path, values, folder / label)
         notebooks.report(target)
 
 
@@ -83,6 +87,7 @@ def page(stem: str, profile: str, source: str, target: Path) -> None:
 
     path = notebooks.find(NOTEBOOKS, stem)
     values = notebooks.parse(path, {"profile": profile, "data": source}, ())
+    check_writable(target.parent)
     try:
         notebooks.prepare(path, values)
     except (ValueError, TypeError, OSError) as error:
@@ -107,6 +112,7 @@ def record(stems: tuple[str, ...], profile: str, source: str, seeds: str | None,
         numbers = [int(seed) for seed in seeds.split(",")] if seeds else recordings.SEEDS[profile]
     except ValueError as error:
         raise ValueError(f"--seeds needs whole numbers like 1,2,3, got {seeds!r}") from error
+    check_writable(out / profile)
     recordings.run(stems, profile, source, numbers, out / profile)
 
 

@@ -50,6 +50,13 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be written, before anything long is computed for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def _remove_orphans(folder: Path) -> None:
     """Remove the temporary files of writers that are gone."""
     for path in folder.glob(f"{WRITING}*"):

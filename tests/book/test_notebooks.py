@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import nbformat
@@ -457,6 +459,26 @@ def test_a_kernel_that_dies_is_named(tmp_path):
     nbformat.write(content, dying)
     with pytest.raises(ValueError, match=r"^broken: Kernel died$"):
         notebooks.execute(dying, {}, tmp_path / "out" / "dying")
+
+
+def test_no_kernelspec_or_start_up_file_of_a_user_takes_part(tmp_path, monkeypatch):
+    plain, home = throw_away(tmp_path), tmp_path / "home"
+    spec = home / "share/kernels/python3"
+    spec.mkdir(parents=True)
+    text = {"argv": ["/nowhere/python"], "display_name": "Mine", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(text), "utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(home / "share"))
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    start = home / "ipython/profile_default/startup/00.py"
+    start.parent.mkdir(parents=True)
+    start.write_text("print('hello')\nfail = True", "utf-8")
+    content = read(plain)
+    content.cells[-1].source = "import sys\nprint(sys.executable)"
+    nbformat.write(content, plain)
+    executed = read(notebooks.execute(plain, {}, tmp_path / "out" / "plain"))
+    assert executed.cells[-1].outputs[0].text == f"{sys.executable}\n"
+    assert os.environ["JUPYTER_PATH"] == str(home / "share")
+    assert os.environ["IPYTHONDIR"] == str(home / "ipython")
 
 
 def test_a_truth_value_is_true_or_false(tmp_path):
