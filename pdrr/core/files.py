@@ -45,6 +45,10 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk, in the words of whoever wrote
+            raise OSError(f"{path} cannot be written: {error}") from error
+        raise
     finally:
         os.close(handle)
         temporary.unlink(missing_ok=True)

@@ -59,6 +59,23 @@ def test_an_interrupted_writer_leaves_the_old_file_and_no_temporary(tmp_path, fa
     assert [p.read_text("utf-8") for p in tmp_path.iterdir()] == ([] if old is None else [old])
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    path = tmp_path / "models.npy"
+    path.write_bytes(b"old")
+
+    def write():
+        with atomic(path), open("/dev/full", "wb", buffering=0) as full:
+            np.save(full, np.zeros(10_000), allow_pickle=False)
+
+    with pytest.raises(OSError, match=r"models\.npy cannot be written|No space left"):
+        write()
+    assert path.read_bytes() == b"old"
+    with pytest.raises(OSError, match=r"models\.npy cannot be written: 9 requested and 2 written"):
+        with atomic(path):
+            raise OSError("9 requested and 2 written")
+
+
 HELD = """
 import sys, time
 from pathlib import Path
