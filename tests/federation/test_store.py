@@ -71,9 +71,11 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
     with pytest.raises(OSError, match=r"models\.npy cannot be written|No space left"):
         write()
     assert path.read_bytes() == b"old"
-    with pytest.raises(OSError, match=r"models\.npy cannot be written: 9 requested and 2 written"):
-        with atomic(path):
-            raise OSError("9 requested and 2 written")
+    with (
+        pytest.raises(OSError, match=r"models\.npy cannot be written: 9 requested and 2 written"),
+        atomic(path),
+    ):
+        raise OSError("9 requested and 2 written")
 
 
 HELD = """
