@@ -31,6 +31,9 @@ from pdrr.core.order import (
 from pdrr.core.rules import DEFENDED, RULES, own_setting
 from pdrr.types import Detection, Round
 
+SAME = 1e-12
+"""Statistics that differ by less than this share of the largest differ in rounding only."""
+
 
 class PDRR:
     """The defence for one aggregation rule.
@@ -224,10 +227,12 @@ def suspicion(rule: str, statistic: np.ndarray) -> np.ndarray:
 
     Krum: rho_i / max rho (lambda_D = q max rho, section 4.1). Trimmed mean: n_i^c / max n^c
     (4.2). Median: 1 - n_i^r / max n^r (lambda_D = (1 - q) max n^r, 4.3). All 0 where the maximum
-    is not positive: then nothing tells the models apart.
+    is not positive, and where all statistics are equal, as of clients that sent the same model:
+    then nothing tells the models apart, and nobody is flagged. (By the paper's words two of the
+    three schemes would flag everybody.)
     """
     largest = statistic.max()
-    if largest <= 0:
+    if largest <= 0 or largest - statistic.min() <= SAME * largest:
         return np.zeros_like(statistic)
     share = np.asarray(statistic / largest)
     return 1 - share if rule == "median" else share

@@ -45,7 +45,7 @@ def oracle_statistic(rule, clients, previous, settings, zero_change=False):
 
 def oracle_scores(rule, statistic):
     """Section 4: larger is more suspicious; nothing to compare with gives 0."""
-    if max(statistic) <= 0:
+    if max(statistic) <= 0 or max(statistic) - min(statistic) < 1e-12 * max(statistic):
         return [0.0] * len(statistic)
     if rule == "median":
         return [1 - value / max(statistic) for value in statistic]

@@ -35,6 +35,7 @@ def check_stack(who: str, clients: Array, previous: Array | None = None) -> None
 
     Raises TypeError for a wrong type or dtype and ValueError for a wrong shape, naming `who`.
     """
+    _check_kind(who, clients)
     xp = array_namespace(clients)
     if clients.dtype not in (xp.float32, xp.float64):
         raise TypeError(f"{who} needs float32 or float64 clients, got {clients.dtype}")
@@ -51,6 +52,29 @@ def check_stack(who: str, clients: Array, previous: Array | None = None) -> None
         raise ValueError(
             f"{who} needs previous of shape [{clients.shape[1]}], got {tuple(previous.shape)}"
         )
+
+
+def _check_kind(who: str, x: Array) -> None:
+    """Refuse arrays whose values are not what the rules would see."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{who} needs plain arrays, got a masked one: fill it or drop its rows")
+    if isinstance(x, np.matrix):
+        raise TypeError(f"{who} needs plain arrays, got numpy.matrix: np.asarray gives one")
+    if array_api_compat.is_torch_array(x) and x.requires_grad:
+        raise TypeError(
+            f"{who} needs tensors without gradients, got one that requires grad: detach"
+        )
+    if array_api_compat.is_jax_array(x) and not _jax_has_float64():
+        raise TypeError(
+            f"{who} needs float64 for its sums, got JAX arrays in a process without it: "
+            'jax.config.update("jax_enable_x64", True), or numpy.asarray'
+        )
+
+
+def _jax_has_float64() -> bool:
+    import jax
+
+    return bool(jax.config.jax_enable_x64)
 
 
 def check_finite(who: str, clients: Array, rows: np.ndarray | None = None) -> None:
