@@ -31,6 +31,7 @@ from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
 
 import pdrr
+from pdrr.grading.reading import whole
 
 SLICE = 0.2  # seconds between two looks at the clock
 GRACE = 3  # seconds an interrupted cell has to stop
@@ -282,10 +283,37 @@ def _collect(message: dict[str, Any], outputs: list[NotebookNode], size: int) ->
         return 0
     length = len(json.dumps(message["content"]))
     if size + length <= OUTPUT:
-        new = nbformat.v4.output_from_msg(message)
+        new = _as_output(message)
+        if new is None:
+            return length
         last = outputs[-1] if outputs else {}
         if new.output_type == "stream" and new.name == last.get("name"):
             outputs[-1].text += new.text
         else:
             outputs.append(new)
     return length
+
+
+def _as_output(message: dict[str, Any]) -> NotebookNode | None:
+    """A message as an output of text and pictures; None if it is malformed."""
+    content = message["content"]
+    kept: NotebookNode
+    if message["msg_type"] == "stream":
+        name = "stderr" if content.get("name") == "stderr" else "stdout"
+        kept = nbformat.v4.new_output("stream", name=name, text=_text(content.get("text")))
+    elif message["msg_type"] == "error":
+        name, said = _text(content.get("ename")), _text(content.get("evalue"))
+        kept = nbformat.v4.new_output("error", ename=name, evalue=said, traceback=[])
+        lines = content.get("traceback")
+        kept.traceback = [_text(line) for line in lines] if isinstance(lines, list) else []
+    else:
+        data = content.get("data")
+        if not isinstance(data, dict):
+            return None
+        shown = {kind: whole(text) for kind, text in data.items() if isinstance(text, str)}
+        kept = nbformat.v4.new_output(message["msg_type"], data=shown)
+    return kept
+
+
+def _text(found: object) -> str:
+    return whole(found) if isinstance(found, str) else ""
