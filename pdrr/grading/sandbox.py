@@ -35,6 +35,7 @@ from pdrr.grading.reading import whole
 
 SLICE = 0.2  # seconds between two looks at the clock
 GRACE = 3  # seconds an interrupted cell has to stop
+REPLY = 5  # seconds that the word on how a cell ended may take after its outputs
 START = 60  # seconds a new process has to answer
 MESSAGE = 16 << 20  # bytes of the largest message taken from the process
 OUTPUT = 4 << 20  # characters of a cell's outputs, pictures included, that are kept
@@ -254,10 +255,27 @@ class Kernel:
                 late = late or f"stopped after {seconds:g} s"
                 self._manager.interrupt_kernel()
                 end = time.monotonic() + GRACE
+        if not late and not any(out.output_type == "error" for out in outputs):
+            outputs += self._unsaid(sent)
         if late:
             outputs = [out for out in outputs if out.get("ename") != "KeyboardInterrupt"]
             outputs.append(failure("TimeOut", late))
         return outputs, not late
+
+    def _unsaid(self, sent: str) -> list[NotebookNode]:
+        """The error of a cell that ended in one without saying so among its outputs."""
+        end = time.monotonic() + REPLY
+        while (left := end - time.monotonic()) > 0:
+            try:
+                message = self._client.get_shell_msg(timeout=left)
+            except Empty:
+                break
+            if message["parent_header"].get("msg_id") == sent:
+                content = message["content"]
+                if content.get("status") == "ok":
+                    return []
+                return [failure(_text(content.get("ename")), _text(content.get("evalue")))]
+        return [failure("RuntimeError", "its process did not say how the cell ended")]
 
     def end(self) -> None:
         """End the process and all it has started."""

@@ -72,7 +72,12 @@ def find(path: Path, works: Mapping[str, Assignment], listed: Path | None = None
     found: dict[Owner, dict[str, list[File]]] = {}
     for who, files in _by_owner(handed, remarks).items():
         sorted_out = _by_assignment(files, works, remarks)
-        if sorted_out or not who.name.startswith("."):
+        if not who.name.startswith("."):
+            found[who] = sorted_out
+            if not any(names.is_notebook(file.parts[-1]) for file in files):
+                beside = f", but {files[0].where}" if files else ""
+                remarks.append(f"{who.name}/: holds no notebook{beside}")
+        elif sorted_out:
             found[who] = sorted_out
     of_student: dict[str, dict[str, list[File]]] = {}
     namesakes = _namesakes(found)
@@ -175,8 +180,6 @@ def _by_assignment(
             remarks.append(f"{file.where}: {remark}")
         if name:
             found.setdefault(name, []).append(file)
-    if files and not notebooks:
-        remarks.append(f"{sorted(files, key=lambda f: f.parts)[0].where}: there is no notebook")
     return {
         name: [file for file in several if not names.is_checkpoint(file.parts)] or several
         for name, several in found.items()
