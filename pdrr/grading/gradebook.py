@@ -47,7 +47,8 @@ def fill(path: Path, works: Mapping[str, Assignment], report: Report) -> int:
         for name, rows in report.marks.groupby("assignment", sort=False):
             _assignment(book, path, works[str(name)])
             for student, marks in rows.groupby("student", sort=False):
-                book.update_or_create_submission(name, student)
+                with book.db.no_autoflush:
+                    book.update_or_create_submission(name, student)
                 points = dict(zip(marks["cell"], marks["points"], strict=True))
                 by_hand = set(marks["cell"][marks["message"] == PERSON])
                 for cell, value in points.items():

@@ -66,7 +66,7 @@ def folder(student: str) -> str:
     """A name for a student's folder that every file system takes; other students get others."""
     plain = re.sub(r'[\\/:*?"<>|]', "-", student).rstrip(". ")
     plain = plain.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore")
-    if plain == student:
+    if plain and plain == student:
         return plain
     return f"{plain}-{hashlib.sha256(student.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 

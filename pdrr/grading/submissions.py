@@ -109,9 +109,8 @@ def _take_shell_off(handed: Handed, works: Mapping[str, Assignment]) -> None:
     tops = {parts[0] for parts in notebooks}
     if len(tops) != 1 or names.owner((top := tops.pop(),)) or min(map(len, notebooks)) < 2:
         return
-    if any(
-        names.assignment(parts[1], works) and not names.owner(parts[1:2]) for parts in notebooks
-    ):
+    own = [parts for parts in notebooks if not names.owner(parts[1:2])]
+    if any(parts[1][:1] == "." or names.assignment(parts[1], works) for parts in own):
         return  # the folder of one student
     handed.remarks.append(f"{names.printed(top)}/: taken for the folder around all students")
     handed.files = [
