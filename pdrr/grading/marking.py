@@ -96,8 +96,7 @@ def _message(cell: NotebookNode, answers: Sequence[NotebookNode]) -> str:
     if any(out.ename == "NotImplementedError" for out in ended):
         return UNANSWERED
     said += [f"(the answer's cell ended with: {_said(out)})" for out in ended]
-    text = reading.whole(re.sub(r"\r\n?", "\n", " ".join(said)))
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", text)[:MESSAGE]
+    return reading.clean(" ".join(said))[:MESSAGE]
 
 
 def _said(output: NotebookNode) -> str:

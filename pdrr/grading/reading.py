@@ -40,6 +40,12 @@ def whole(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def clean(text: str) -> str:
+    """A text that every file and table takes: whole letters, one kind of line end, no controls."""
+    text = re.sub(r"\r\n?", "\n", whole(text))
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", text)
+
+
 def grade_ids(content: bytes) -> set[str]:
     """The ids of nbgrader that a file speaks of, whatever it is."""
     return set(GRADE_ID.findall(decoded(content)[0]))
@@ -140,7 +146,8 @@ def _pictures(attachments: object, source: str) -> dict[str, Any]:
             picture = _text(data.get(kind))
             if picture:
                 kept[f"picture-{number}"] = {kind: picture}
-                for spelled in {name, quote(whole(name)), quote(whole(name), safe="()!'*")}:
+                name = whole(name)
+                for spelled in {name, quote(name), quote(name, safe="()!'*")}:
                     source = source.replace(f"attachment:{spelled}", f"attachment:picture-{number}")
                 break
     source = re.sub(r"attachment:(?!picture-\d)", "missing:", source)

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from pdrr.core.files import atomic
 from pdrr.grading import names, sandbox
 from pdrr.grading.assignments import Assignment
+from pdrr.grading.reading import clean
 from pdrr.grading.results import Result
 from pdrr.grading.submissions import Class, Submission
 
@@ -63,7 +64,7 @@ def report(
     for submission in everything.submissions:
         result = results[submission]
         who = {"student": submission.student, "assignment": submission.assignment}
-        rows += [{**who, **asdict(item)} for item in result.marks]
+        rows += [{**who, **asdict(item), "message": clean(item.message)} for item in result.marks]
         said = {f"{submission.student}, {submission.assignment}: {r}" for r in result.remarks}
         remarks += sorted(said - set(failed))
     marks = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"points": float, "max": float})
@@ -113,5 +114,5 @@ def as_text(report: Report, out: Path) -> str:
 
 def _table(table: pd.DataFrame) -> str:
     """A table in which only points are numbers: a student's number keeps its zeros."""
-    texts = [i for i, kind in enumerate(table.dtypes) if kind.kind not in "fi"]
-    return tabulate(table.to_dict("list"), headers="keys", disable_numparse=texts)
+    texts = len(table) and [i for i, kind in enumerate(table.dtypes) if kind.kind not in "fi"]
+    return tabulate(table.to_dict("list"), headers="keys", disable_numparse=texts or True)
