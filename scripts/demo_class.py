@@ -14,7 +14,7 @@ import click
 
 sys.path.insert(0, "tests")
 from helpers import made_up_class as made_up
-from pdrr.grading import assignments, classes
+from pdrr.grading import assignments, classes, reports
 from pdrr.grading.sandbox import Limits
 
 SOURCES = Path("notebooks/coursework")
@@ -46,7 +46,7 @@ def main(out: Path, jobs: int) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(text, "utf-8")
     report = classes.grade_class(out / "submissions", works, out / "grades", Limits(), jobs)
-    click.echo(classes.as_text(report, out / "grades"))
+    click.echo(reports.as_text(report, out / "grades"))
 
     wrong = 0
     for script in scripts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -41,6 +43,16 @@ def assignments(out: Path, book: bool) -> None:
 @click.option("--cell-seconds", default=30.0, show_default=True, help="For each cell.")
 @click.option("--total-seconds", default=300.0, show_default=True, help="For each submission.")
 @click.option("--memory", default=4.0, show_default=True, help="GiB of address space.")
+@click.option(
+    "--roster",
+    type=click.Path(path_type=Path),
+    help="Table with a column student.  [roster.csv in SUBMISSIONS, if it is there]",
+)
+@click.option(
+    "--gradebook",
+    type=click.Path(path_type=Path),
+    help="Gradebook of nbgrader's (SQLite) to fill as well.",
+)
 @click.option("-j", "--jobs", type=int, help="Submissions at the same time.  [number of cores]")
 def grade(
     submissions: Path,
@@ -49,23 +61,37 @@ def grade(
     cell_seconds: float,
     total_seconds: float,
     memory: float,
+    roster: Path | None,
+    gradebook: Path | None,
     jobs: int | None,
 ) -> None:
     """Grade the notebooks SUBMISSIONS/STUDENT/ASSIGNMENT.ipynb.
 
-    Writes marks.csv, totals.csv and a page of feedback for each student and assignment to OUT. A
-    killed run goes on where it was; what has not changed is not graded again.
+    SUBMISSIONS is a folder, or a zip file as Moodle and Canvas export it. Writes marks.csv,
+    totals.csv and a page of feedback for each student and assignment to OUT. A killed run goes on
+    where it was; what has not changed is not graded again.
     """
     from pdrr.grading import assignments as course
 
     course.require()
-    from pdrr.grading import classes
+    from pdrr.grading import classes, reports
+    from pdrr.grading import gradebook as books
     from pdrr.grading.sandbox import Limits
 
     limits = Limits(cell=cell_seconds, total=total_seconds, memory=memory)
     works = course.read(sources)
-    report = classes.grade_class(submissions, works, out, limits, jobs or os.cpu_count() or 1)
-    click.echo(classes.as_text(report, out))
+    if gradebook:
+        books.check(gradebook)
+    report = classes.grade_class(
+        submissions, works, out, limits, jobs or os.cpu_count() or 1, roster
+    )
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name must not end what has been graded
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        if gradebook:
+            books.fill(gradebook, works, report)
+    finally:
+        click.echo(reports.as_text(report, out))
 
 
 COMMANDS = (assignments, grade)

@@ -74,7 +74,7 @@ def _check_kind(who: str, x: Array) -> None:
 def _jax_has_float64() -> bool:
     import jax
 
-    return bool(jax.config.jax_enable_x64)
+    return bool(jax.config.read("jax_enable_x64"))
 
 
 def check_finite(who: str, clients: Array, rows: np.ndarray | None = None) -> None:

@@ -45,8 +45,12 @@ class Assignment:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the source's cells."""
-        parts = [(cell.cell_type, cell.source, mark(cell, "points")) for cell in self.source.cells]
+        """SHA-256 of the source's cells, and of what nbgrader says of them."""
+        keys = ("grade_id", "points", "grade", "solution", "locked")
+        parts = [
+            (cell.cell_type, cell.source, *(mark(cell, key) for key in keys))
+            for cell in self.source.cells
+        ]
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @property

@@ -5,6 +5,7 @@ None of it stops somebody who wants to get round it; the limits of `sandbox` are
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 from ipykernel.iostream import OutStream
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client.jsonutil import json_clean, json_default
+from jupyter_client.session import json_packer
 
 Write = Callable[[OutStream, str], int | None]
 
@@ -53,11 +56,20 @@ def install(shell: InteractiveShell, limit: int) -> None:
     shell.ask_exit = _leave  # type: ignore[attr-defined]
 
 
+def packed(found: Any) -> bytes:
+    """A message as bytes, also where it holds halves of characters: no error may go unsaid."""
+    try:
+        return bytes(json_packer(found))
+    except UnicodeEncodeError:
+        return json.dumps(json_clean(found), default=json_default).encode("ascii")
+
+
 def main(limit: str, *arguments: str) -> None:
     """Be the process of a submission: ``python -m pdrr.grading.guard LIMIT -f connection.json``."""
     application = IPKernelApp.instance()
     application.initialize(list(arguments))
     assert application.shell is not None
+    application.session.pack = packed
     install(application.shell, int(limit))
     application.start()
 

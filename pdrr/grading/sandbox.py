@@ -31,9 +31,11 @@ from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
 
 import pdrr
+from pdrr.grading.reading import whole
 
 SLICE = 0.2  # seconds between two looks at the clock
 GRACE = 3  # seconds an interrupted cell has to stop
+REPLY = 5  # seconds that the word on how a cell ended may take after its outputs
 START = 60  # seconds a new process has to answer
 MESSAGE = 16 << 20  # bytes of the largest message taken from the process
 OUTPUT = 4 << 20  # characters of a cell's outputs, pictures included, that are kept
@@ -253,10 +255,27 @@ class Kernel:
                 late = late or f"stopped after {seconds:g} s"
                 self._manager.interrupt_kernel()
                 end = time.monotonic() + GRACE
+        if not late and not any(out.output_type == "error" for out in outputs):
+            outputs += self._unsaid(sent)
         if late:
             outputs = [out for out in outputs if out.get("ename") != "KeyboardInterrupt"]
             outputs.append(failure("TimeOut", late))
         return outputs, not late
+
+    def _unsaid(self, sent: str) -> list[NotebookNode]:
+        """The error of a cell that ended in one without saying so among its outputs."""
+        end = time.monotonic() + REPLY
+        while (left := end - time.monotonic()) > 0:
+            try:
+                message = self._client.get_shell_msg(timeout=left)
+            except Empty:
+                break
+            if message["parent_header"].get("msg_id") == sent:
+                content = message["content"]
+                if content.get("status") == "ok":
+                    return []
+                return [failure(_text(content.get("ename")), _text(content.get("evalue")))]
+        return [failure("RuntimeError", "its process did not say how the cell ended")]
 
     def end(self) -> None:
         """End the process and all it has started."""
@@ -282,10 +301,37 @@ def _collect(message: dict[str, Any], outputs: list[NotebookNode], size: int) ->
         return 0
     length = len(json.dumps(message["content"]))
     if size + length <= OUTPUT:
-        new = nbformat.v4.output_from_msg(message)
+        new = _as_output(message)
+        if new is None:
+            return length
         last = outputs[-1] if outputs else {}
         if new.output_type == "stream" and new.name == last.get("name"):
             outputs[-1].text += new.text
         else:
             outputs.append(new)
     return length
+
+
+def _as_output(message: dict[str, Any]) -> NotebookNode | None:
+    """A message as an output of text and pictures; None if it is malformed."""
+    content = message["content"]
+    kept: NotebookNode
+    if message["msg_type"] == "stream":
+        name = "stderr" if content.get("name") == "stderr" else "stdout"
+        kept = nbformat.v4.new_output("stream", name=name, text=_text(content.get("text")))
+    elif message["msg_type"] == "error":
+        name, said = _text(content.get("ename")), _text(content.get("evalue"))
+        kept = nbformat.v4.new_output("error", ename=name, evalue=said, traceback=[])
+        lines = content.get("traceback")
+        kept.traceback = [_text(line) for line in lines] if isinstance(lines, list) else []
+    else:
+        data = content.get("data")
+        if not isinstance(data, dict):
+            return None
+        shown = {kind: whole(text) for kind, text in data.items() if isinstance(text, str)}
+        kept = nbformat.v4.new_output(message["msg_type"], data=shown)
+    return kept
+
+
+def _text(found: object) -> str:
+    return whole(found) if isinstance(found, str) else ""

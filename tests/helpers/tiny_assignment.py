@@ -1,9 +1,14 @@
 """A made-up assignment of three answers, and what classes hand in."""
 
+import ast
+
 import nbformat
 
-from pdrr.grading import assignments
+from pdrr.grading import assignments, sandbox
 from pdrr.grading.assignments import MARKERS
+
+FULL = {"test-add": 2, "test-double": 3, "test-name": 1}
+FAILING = (AssertionError, NameError, NotImplementedError, OSError, SyntaxError, TypeError)
 
 
 def source():
@@ -73,3 +78,21 @@ def hidden_lines(source):
     public = "\n".join(cell.source for cell in assignments.assignment("x", source).student.cells)
     shown = {line.strip() for line in public.splitlines()}
     return {line for line in found if len(line) > 10 and line not in shown}
+
+
+def run_here(cells, _limits):
+    """Execute cells in this process, as `pdrr.grading.sandbox.run` does in one of their own."""
+    space = {"__name__": "__main__"}
+    for cell in cells:
+        cell.outputs = []
+        try:
+            tree = ast.parse(cell.source)
+            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(tree, "cell", "exec"), space)
+            if last is not None:
+                value = eval(compile(ast.Expression(last.value), "cell", "eval"), space)
+                if value is not None:
+                    data = {"text/plain": repr(value)}
+                    cell.outputs = [nbformat.v4.new_output("execute_result", data=data)]
+        except FAILING as error:
+            cell.outputs = [sandbox.failure(type(error).__name__, str(error))]
