@@ -130,7 +130,8 @@ class Gathered:
 class Rows:
     """Images [n, 28, 28], labels [n], writers [n] as positions in `ids`, test [n], in any order.
 
-    `notes` say what was done to them.
+    `divided_here` says that `test` is not the source's: each writer's rows then stay in their
+    order. `notes` say what was done to them.
     """
 
     images: npt.NDArray[np.uint8]
@@ -138,6 +139,7 @@ class Rows:
     writer: npt.NDArray[np.int32]
     test: npt.NDArray[np.bool_]
     ids: tuple[str, ...]
+    divided_here: bool = False
     notes: tuple[str, ...] = ()
 
     def take(self, rows: npt.NDArray[np.intp]) -> None:
@@ -156,7 +158,9 @@ def assembled(
     deduplicate: bool,
     inverts: bool = False,
 ) -> FederatedDataset:
-    """Make a data set of rows: by writer, each one's training images first, else in their order.
+    """Make a data set of rows: by writer, in their order.
+
+    Where the source has divided them, each writer's training images come first.
 
     Parameters
     ----------
@@ -182,7 +186,8 @@ def assembled(
     ValueError
         If the rows are no data set; the message names `where`.
     """
-    rows.take(np.lexsort((rows.test, rows.writer)))  # stable: equal keys keep their order
+    given = rows.test & (not rows.divided_here)
+    rows.take(np.lexsort((given, rows.writer)))  # stable: equal keys keep their order
     if deduplicate:
         rows.take(without_repeats(rows.images, rows.writer, rows.test))
         name += " without repeats"

@@ -65,7 +65,8 @@ def read_hdf5(
     files = _files(path)
     divided = len(files) == 2
     names = list(dict.fromkeys(name for file, _ in files for name in _names(file)))
-    some = len(names) if writers is None or not divided else min(writers, len(names))
+    everybody = writers is None or deduplicate or not divided  # the choice is made later, or never
+    some = len(names) if everybody else min(writers or 0, len(names))
     kept = [names[i] for i in choice(len(names), some, seed)]
     gathered = Gathered(path)
     for file, test in files:

@@ -38,8 +38,8 @@ def read_images(
     Returns
     -------
     FederatedDataset
-        Writers by name, and each one's images by label, then by name; training images first. A
-        black background is made white.
+        Writers by name, and each one's images by label, then by name; those in ``train``
+        first. A black background is made white.
 
     Raises
     ------

@@ -36,8 +36,8 @@ def read_leaf(folder: str | Path, *, seed: int = 0, deduplicate: bool = False) -
     Returns
     -------
     FederatedDataset
-        Writers in file order, each one's training images before the test images. Pixels are
-        rounded to the nearest of the 256 levels they come from.
+        Writers in file order, each one's training images before the test images where LEAF has
+        divided them. Pixels are rounded to the nearest of the 256 levels they come from.
 
     Raises
     ------

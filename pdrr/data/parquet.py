@@ -73,24 +73,31 @@ def read_parquet(
     path = Path(path)
     files = _files(path)
     divided = any(test for _, test in files)
-    notes: tuple[str, ...] = ()
+    divided_here = not divided and not deduplicate
     with ExitStack() as opened:
         shards = [_Shard(f, test, opened.enter_context(_opened(f))) for f, test in files]
         check_count(sum(shard.opened.metadata.num_rows for shard in shards), path)
         writer, test, ids = _writers(shards)
-        if not divided and not deduplicate:  # the same as if all writers were read
+        if divided_here:  # the same as if all writers were read
             order = np.argsort(writer, kind="stable")
             test[order] = split_within_writers(writer[order], np.random.default_rng(seed))
-            notes = (held_out_here(seed),)
         kept = choice(len(ids), len(ids) if writers is None or deduplicate else writers, seed)
         rows = np.flatnonzero(np.isin(writer, kept))
         images, labels = _pictures(shards, rows)
     own = np.searchsorted(kept, writer[rows]).astype(np.int32)
     return assembled(
-        Rows(images, labels, own, test[rows], tuple(ids[i] for i in kept), notes),
+        Rows(
+            images,
+            labels,
+            own,
+            test[rows],
+            tuple(ids[i] for i in kept),
+            divided_here,
+            (held_out_here(seed),) if divided_here else (),
+        ),
         path,
         chosen_name(f"FEMNIST (Parquet, {path.name})", len(kept), len(ids)),
-        split_seed=seed if deduplicate and not divided else None,
+        split_seed=None if divided or divided_here else seed,
         deduplicate=deduplicate,
         inverts=True,
     )
