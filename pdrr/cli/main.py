@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pdrr import __version__
-from pdrr.cli import book, coursework
+from pdrr.cli import book, coursework, data
 from pdrr.cli.missing import advice
 
 INTERRUPTED = 130  # exit code of what Ctrl-C ended, as shells have it
@@ -40,7 +40,7 @@ def cli() -> None:
     """
 
 
-for command in (*book.COMMANDS, *coursework.COMMANDS):
+for command in (*book.COMMANDS, *data.COMMANDS, *coursework.COMMANDS):
     cli.add_command(command)
 
 
