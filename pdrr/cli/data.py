@@ -52,8 +52,10 @@ def inspect(path: str, as_json: bool, sheet: Path | None) -> None:
     import json
 
     from pdrr.data import card, format_of, read
-    from pdrr.data.sheet import write_sheet
+    from pdrr.data.sheet import check_name, write_sheet
 
+    if sheet is not None:
+        check_name(sheet)
     kind = format_of(path)
     found = read(path)
     told = card.facts(found, path, kind.words, kind.licence)

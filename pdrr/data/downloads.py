@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
+PIECE = 1 << 16  # bytes written at a time; a transfer that breaks loses less than that
 _TIMEOUT = (10, 60)  # seconds to connect, and without a byte
 
 
@@ -137,7 +138,7 @@ def _resumed(url: str, part: Path, output: Any) -> None:
             ) as bar,
         ):  # fmt: skip
             file.seek(have)
-            for piece in answer.iter_content(1 << 16):
+            for piece in answer.iter_content(PIECE):
                 file.write(piece)
                 bar.update(len(piece))
         if total and part.stat().st_size < total:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
@@ -160,7 +161,7 @@ def _download(origin: str, raw: Path) -> None:
     try:
         chosen.download(raw)
     except OSError as fault:
-        said = " ".join(str(fault).split())[:200]
+        said = shorten(str(fault), 160, placeholder=" ...")
         raise OSError(
             f"no download from {origin} ({said}); by hand: put {chosen.by_hand} into "
             f"{raw} and run this again"

@@ -62,16 +62,23 @@ def contact_sheet(data: FederatedDataset, writers: int = 12, classes: int = 62) 
 
 def write_sheet(data: FederatedDataset, path: Path) -> None:
     """Write `contact_sheet` to a PNG file, whole or not at all."""
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"{path}: a contact sheet needs a name that ends in .png")
+    check_name(path)
     sheet = contact_sheet(data)
     with atomic(path) as aside:
         sheet.save(aside, "PNG")
 
 
+def check_name(path: Path) -> None:
+    """Refuse a name that does not end in .png."""
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path}: a contact sheet needs a name that ends in .png")
+
+
 def _even(values: np.ndarray, most: int) -> np.ndarray:
     """At most so many of the values, in even steps."""
-    some: np.ndarray = values[np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)]
+    some: np.ndarray = values[
+        np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
+    ]
     return some
 
 
