@@ -289,7 +289,7 @@ def without_repeats(
     seen: set[tuple[int, bytes]] = set()  # hashes: a large set's pixels are held once
     kept = []
     for row in np.argsort(test, kind="stable"):
-        key = (int(writer[row]), hashlib.sha256(images[row].data).digest())
+        key = (int(writer[row]), hashlib.sha256(images[row].tobytes()).digest())
         if key not in seen:
             seen.add(key)
             kept.append(int(row))

@@ -99,7 +99,8 @@ def test_the_card_of_the_embedded_data_needs_no_file(monkeypatch, inspect):
     text = inspect("glyphs")
     assert "on disk       in the package\n" in text
     assert "OFL-1.1" in text
-    assert "orientation   upright: ink 1.3" in text
+    assert "writers       3\n" in text
+    assert "orientation   upright: ink 1." in text
 
 
 def test_nothing_but_numpy_is_needed_to_inspect_an_archive(tmp_path, inspect, monkeypatch):
@@ -139,7 +140,7 @@ def test_the_sheet_shows_the_characters_that_were_written(tmp_path, inspect):
             own = data.images[(data.writer == i) & (data.labels == label)]
             expected = own[0] if len(own) else np.full((28, 28), 225)
             np.testing.assert_array_equal(cell, expected)
-    assert sheet[:16].min() == 0  # the classes' names
+    assert sheet[:16].min() < 50  # the classes' names
 
 
 def test_a_sheet_of_many_stays_small():
