@@ -1,6 +1,6 @@
 # Everything runs in .venv, which is made from requirements.lock when needed.
 #   PROFILE  smoke, quick or paper
-#   DATA     glyphs (embedded), a FEMNIST .npz file or a LEAF folder
+#   DATA     glyphs (embedded), or FEMNIST in one of the formats of book/data.md
 #   ARGS     parameters of one notebook: make fig04 ARGS="-p c 15"
 #   SUBMISSIONS  coursework to grade: a folder with a folder for each student
 

@@ -24,7 +24,8 @@ data_option = click.option(
     "source",
     default="glyphs",
     show_default=True,
-    help="'glyphs' (embedded synthetic handwriting), a FEMNIST .npz file or a LEAF folder.",
+    help="'glyphs' (embedded synthetic handwriting), or FEMNIST: an .npz, .parquet or .h5 file, "
+    "a folder of LEAF JSON or of pictures.",
 )
 
 
@@ -186,15 +187,4 @@ def settings(profile: str, source: str) -> None:
     click.echo(yaml.safe_dump(loaded.as_dict(), sort_keys=False), nl=False)
 
 
-@click.command(name="data")
-@profile_option
-@data_option
-def describe_data(profile: str, source: str) -> None:
-    """Load a data set and say what is in it."""
-    from pdrr import config
-    from pdrr.experiments import scene
-
-    click.echo(scene.dataset(config.load(profile, {"data.source": source})).summary())
-
-
-COMMANDS = (run, page, record, check, status, settings, describe_data)
+COMMANDS = (run, page, record, check, status, settings)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pdrr import __version__
-from pdrr.cli import book, coursework
+from pdrr.cli import book, coursework, data
 from pdrr.cli.missing import advice
 
 INTERRUPTED = 130  # exit code of what Ctrl-C ended, as shells have it
@@ -40,7 +40,7 @@ def cli() -> None:
     """
 
 
-for command in (*book.COMMANDS, *coursework.COMMANDS):
+for command in (*book.COMMANDS, *data.COMMANDS, *coursework.COMMANDS):
     cli.add_command(command)
 
 
@@ -57,5 +57,10 @@ def main(arguments: list[str] | None = None) -> Any:
             raise  # a module of ours that is missing is a fault of ours
         click.echo(f"pdrr: {advice(error.name)}", err=True)
     except (ValueError, TypeError, OSError) as error:
-        click.echo(f"pdrr: {error}", err=True)
+        click.echo(f"pdrr: {_one_line(str(error))}", err=True)
     sys.exit(2)
+
+
+def _one_line(text: str) -> str:
+    """The text, with its line ends and what else no terminal should get written as escapes."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -32,18 +32,20 @@ class FederatedDataset:
         One name per client.
     test : array [n] bool
         True for images that no client trains on.
+    notes : tuple of str
+        What a reader did to the file's content, such as inverting it.
 
     Attributes
     ----------
     sha256 : str
-        Hexadecimal hash of everything above but `name` and `synthetic`: the same content gives
-        the same hash whichever file format it came from.
+        Hexadecimal hash of everything above but `name`, `synthetic` and `notes`: the same content
+        gives the same hash whichever file format it came from.
 
     Raises
     ------
     ValueError
-        If the arrays do not fit together, the background is dark, or a writer has no training
-        image.
+        If the arrays do not fit together, the background is dark in the training or the test
+        images of a writer, or a writer has no training image.
     """
 
     name: str
@@ -53,6 +55,7 @@ class FederatedDataset:
     writer: npt.NDArray[np.integer]
     writer_ids: tuple[str, ...]
     test: npt.NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,9 @@ class FederatedDataset:
                 raise ValueError(f"{key} need {list(shape)} {kind.__name__}, got {_what(array)}")
         if int(self.labels.max()) >= len(CLASSES):
             raise ValueError(f"labels need 0 <= label <= 61, got {self.labels.max()}")
+        for name in self.writer_ids:
+            if not name.isprintable():  # control characters, and bytes that are no text
+                raise ValueError(f"writer_ids need to be printable text, got {name!r}")
         distinct = len(set(self.writer_ids))
         if distinct != k:
             raise ValueError(f"writer_ids need to be distinct, got {distinct} for {k} writers")
@@ -84,13 +90,24 @@ class FederatedDataset:
                 "every writer needs at least one training image, got none for "
                 + ", ".join(self.writer_ids[i] for i in np.flatnonzero(trained == 0)[:5])
             )
-        corners = float(self.images[:, ::27, ::27].mean())
-        if corners < 128:
+        self._check_background(corner_means(self.images, self.writer, self.test, k))
+        object.__setattr__(self, "sha256", self._hash())
+
+    def _check_background(self, corners: npt.NDArray[np.float64]) -> None:
+        dark = corners < 128
+        if not dark.any():
+            return
+        if (dark | np.isnan(corners)).all():
             raise ValueError(
                 "images need a white background (255, or 1.0), got corners of mean "
-                f"{corners / 255:.2f}: invert them"
+                f"{np.nanmean(corners) / 255:.2f}: invert them"
             )
-        object.__setattr__(self, "sha256", self._hash())
+        i, held_out = np.argwhere(dark)[0]
+        raise ValueError(
+            "images need one background in all parts, got a dark one in "
+            f"{int(dark.sum())} of {int((~np.isnan(corners)).sum())}, first in the "
+            f"{('training', 'test')[held_out]} images of {self.writer_ids[i]}"
+        )
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
@@ -187,6 +204,38 @@ def _what(array: np.ndarray) -> str:
     return f"{list(array.shape)} {array.dtype}"
 
 
+def corner_means(
+    images: npt.NDArray[np.uint8],
+    writer: npt.NDArray[np.integer],
+    test: npt.NDArray[np.bool_],
+    k: int,
+) -> npt.NDArray[np.float64]:
+    """Brightness of the four corners in each part: of `k` writers' training and test images.
+
+    Parameters
+    ----------
+    images : array [n, 28, 28] uint8
+        Pixels.
+    writer : array [n] of an integer type
+        Writer of each image, 0 to k - 1.
+    test : array [n] bool
+        True for test images.
+    k : int
+        Number of writers.
+
+    Returns
+    -------
+    array [k, 2] float64
+        0 to 255; nan where a part has no image.
+    """
+    part = 2 * writer.astype(np.intp) + test
+    total = np.bincount(part, images[:, ::27, ::27].mean(axis=(1, 2)), 2 * k)
+    count = np.bincount(part, minlength=2 * k)
+    means = np.full(2 * k, np.nan)
+    means[count > 0] = total[count > 0] / count[count > 0]
+    return means.reshape(k, 2)
+
+
 def split_within_writers(
     writer: npt.NDArray[np.integer], rng: np.random.Generator, fraction: float = 0.9
 ) -> npt.NDArray[np.bool_]:
@@ -237,10 +286,10 @@ def without_repeats(
     array [m] int, ascending
         Rows to keep.
     """
-    seen: set[tuple[int, bytes]] = set()
+    seen: set[tuple[int, bytes]] = set()  # hashes: a large set's pixels are held once
     kept = []
     for row in np.argsort(test, kind="stable"):
-        key = (int(writer[row]), images[row].tobytes())
+        key = (int(writer[row]), hashlib.sha256(images[row].tobytes()).digest())
         if key not in seen:
             seen.add(key)
             kept.append(int(row))

@@ -26,12 +26,15 @@ class Format:
         ``takes(source)``: whether a source, as somebody typed it, looks like one.
     read : callable
         ``read(source, writers=, seed=, deduplicate=) -> FederatedDataset``; it may return more
-        writers than asked for.
+        writers than asked for, and returns all where `writers` is None.
+    licence : str
+        What is known of the terms of data that come in this format.
     """
 
     words: str
     takes: Callable[[str], bool]
     read: Callable[..., FederatedDataset]
+    licence: str = "not told by the file: ask where it came from"
 
 
 def formats() -> list[Format]:

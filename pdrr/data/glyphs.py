@@ -283,8 +283,10 @@ def _measure(ink: Floats, fonts: int) -> _Atlas:
     )
 
 
-def _read(_source: str, *, writers: int, seed: int, **_: object) -> FederatedDataset:
-    return glyphs(writers, seed)
+def _read(_source: str, *, writers: int | None, seed: int, **_: object) -> FederatedDataset:
+    return glyphs(192 if writers is None else writers, seed)
 
 
-FORMAT = Format("'glyphs'", "glyphs".__eq__, _read)
+FORMAT = Format(
+    "'glyphs'", "glyphs".__eq__, _read, "fonts under the OFL-1.1 and Apache-2.0, with the package"
+)

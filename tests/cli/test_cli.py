@@ -125,7 +125,7 @@ BAD = {
     ),
     "missing file": (("data", "--data", "gone.npz"), "gone.npz: no such file"),
     "missing folder": (("data", "--data", "gone/leaf"), "gone/leaf"),
-    "no data set": (("data", "--data", "letters"), "needs 'glyphs', a folder .*, got 'letters'"),
+    "no data set": (("data", "--data", "letters"), "needs 'glyphs', .* folder .*, got 'letters'"),
     "truncated": (("data", "--data", "truncated.npz"), "truncated.npz: damaged"),
     "not an archive": (("data", "--data", "text.npz"), "text.npz: "),
     "empty file": (("data", "--data", "empty.npz"), "empty.npz: damaged"),
