@@ -28,6 +28,7 @@ ORDER = (
     ("attacks", "defenses"),
     ("baselines",),
     ("beyond",),
+    ("files",),
     ("config", "data"),
     ("federation",),
     ("experiments",),
@@ -193,8 +194,9 @@ def test_only_figures_draw(module):
     assert not drawing or drawn
     if drawing:
         pages = ("performance", "thresholds", "over_rounds", "learning_rates", "in_passing")
+        commands = ("received",)
         beyond = ("cotrimming", "evasion", "how_many", "matrix", "ranks", "silence", "survival")
-        assert module.stem in ("style", "figures", "sketches", *pages, *beyond)
+        assert module.stem in ("style", "figures", "sketches", *pages, *beyond, *commands)
     else:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))
 
