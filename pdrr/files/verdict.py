@@ -23,6 +23,7 @@ THRESHOLDS = {"krum": 0.48, "trimmed_mean": 0.99, "median": 0.71}
 """q where none is given: those of the profiles, found on labelled attacks on other data."""
 
 STATISTICS = {"krum": "correlation", "trimmed_mean": "trimmed values", "median": "kept values"}
+BROKEN = re.compile(r"models (\[[\d, ]+\]) are not finite: flagged")
 WIDTH = 40  # characters of the longest bar
 
 
@@ -46,13 +47,13 @@ def detector(
     q : float, optional
         Threshold of the paper's detector; the recorded default if it is not given.
     previous_known : bool
-        Whether w_p is known. If not, and the rule is the median, all coordinates are counted:
-        those in which w_pag equals a stand-in for w_p are all there are.
+        Whether w_p is known, and not stood in for by the round's median.
 
     Raises
     ------
     ValueError, TypeError
-        For settings that do not belong together.
+        For settings that do not belong together. PDRR for the median counts coordinates in which
+        the median is not w_p: it is blind where the one stands in for the other.
 
     Examples
     --------
@@ -73,9 +74,12 @@ def detector(
         if q is not None:
             raise TypeError(f"the improved detector takes no q, got {q}")
         return beyond.improved(rule, **own)
-    zero_change = rule == "median" and not previous_known
-    threshold = THRESHOLDS[rule] if q is None else q
-    return PDRR(rule, q=threshold, zero_change=zero_change, **own)
+    if rule == "median" and not previous_known:
+        raise ValueError(
+            "PDRR for the median counts where it moved, so it needs the model that you had sent;"
+            " the improved detector does without"
+        )
+    return PDRR(rule, q=THRESHOLDS[rule] if q is None else q, **own)
 
 
 def statistic(name: str, rule: str) -> str:
@@ -115,7 +119,7 @@ class Verdict:
     @property
     def notes(self) -> list[str]:
         """What a reader has to know, with names in place of rows."""
-        notes = [re.sub(r"^models (\[[\d, ]+\])", self._named, n) for n in self.detection.notes]
+        notes = [BROKEN.sub(self._broken, note) for note in self.detection.notes]
         if 2 * len(self.flagged) > len(self.names):
             notes.append("more than half are flagged: nobody attacks, or the threshold is too low")
         return notes
@@ -135,8 +139,9 @@ class Verdict:
         """How many are not flagged."""
         return len(self.names) - len(self.flagged)
 
-    def _named(self, rows: re.Match[str]) -> str:
-        return ", ".join(shown(self.names[row]) for row in json.loads(rows[1]))
+    def _broken(self, found: re.Match[str]) -> str:
+        names = [shown(self.names[row]) for row in json.loads(found[1])]
+        return f"not finite, so flagged: {', '.join(names)}"
 
     def order(self, *, by_score: bool) -> np.ndarray:
         """Rows as the clients came, or the most suspicious first."""
