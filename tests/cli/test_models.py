@@ -167,7 +167,7 @@ def test_aggregate_writes_the_model_without_the_flagged(top, pdrr):
     assert (top / "new" / "model.npz").read_bytes() == before
 
 
-def test_names_that_an_output_cannot_show_do_not_end_a_run(top, monkeypatch):
+def test_names_that_an_output_cannot_show_do_not_end_a_run(top):
     (top / "round" / "client-0.npz").rename(top / "round" / "J\udcf6rg-é\x1b[2J.npz")
     for form in ((), ("--json",)):
         done = CliRunner(charset="ascii").invoke(cli, ["detect", *MEDIAN, *form])

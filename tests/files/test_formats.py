@@ -1,4 +1,4 @@
-"""Files of models: what NumPy and the safetensors library write is read, and the other way round."""
+"""Files of models: what NumPy and the safetensors library write is read, and so is ours by them."""
 
 import json
 

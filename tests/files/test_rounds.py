@@ -1,4 +1,4 @@
-"""Rounds from files: the stack that a rule sees, in memory or not, and the model that is written."""
+"""Rounds from files: the stack that a rule sees, in memory or not, and the new model."""
 
 import os
 import tempfile
@@ -93,8 +93,10 @@ def stack_file(path, kind):
         values = np.asfortranarray(values)
     if kind == "brain":
         values = values.astype(ml_dtypes.bfloat16)
-        tensor = safetensors.TensorSpec(dtype="bfloat16", shape=list(X.shape),
-                                        data_ptr=values.ctypes.data, data_len=values.nbytes)  # fmt: skip
+        place, length = values.ctypes.data, values.nbytes
+        tensor = safetensors.TensorSpec(
+            dtype="bfloat16", shape=list(X.shape), data_ptr=place, data_len=length
+        )
         safetensors.serialize_file({"w": tensor}, path, None)
     elif path.suffix == ".npz":
         np.savez_compressed(path, w=values)
