@@ -177,6 +177,8 @@ def test_what_is_not_public_is_not_offered(module):
     if "\n__all__ = " not in module.read_text("utf-8"):
         return
     assert inside(module) != "core"
+    if inside(module) == "flare":
+        pytest.importorskip("nvflare", reason="NVIDIA FLARE is not part of the lock")
     package = importlib.import_module(dotted(module).removesuffix(".__init__"))
     for name in package.__all__:
         assert not name.startswith("_")

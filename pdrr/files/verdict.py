@@ -69,17 +69,16 @@ def detector(
             raise TypeError(f"{rule} needs {setting}, got none")
         if value is not None and setting != wanted:
             raise TypeError(f"{rule} takes no {setting}, got {value}")
-    own = {wanted: given[wanted]} if wanted else {}
     if name == "improved":
         if q is not None:
             raise TypeError(f"the improved detector takes no q, got {q}")
-        return beyond.improved(rule, **own)
+        return beyond.improved(rule, c=c, beta=beta)
     if rule == "median" and not previous_known:
         raise ValueError(
             "PDRR for the median counts where it moved, so it needs the model that you had sent;"
             " the improved detector does without"
         )
-    return PDRR(rule, q=THRESHOLDS[rule] if q is None else q, **own)
+    return PDRR(rule, q=THRESHOLDS[rule] if q is None else q, c=c, beta=beta)
 
 
 def statistic(name: str, rule: str) -> str:

@@ -51,6 +51,13 @@ class PDRRAggregator(ModelAggregator):  # type: ignore[misc]  # FLARE has no typ
     sends other arrays than the global model has. A refused model counts as malicious. A client
     that failed is not heard of here, and no evidence of anything. Every client counts once,
     whatever number of steps it claims.
+
+    Examples
+    --------
+    >>> from pdrr.flare import PDRRAggregator
+    >>> aggregator = PDRRAggregator("trimmed_mean", beta=3, q=0.9)  # for FedAvgRecipe(aggregator=)
+    >>> aggregator.verdicts
+    []
     """
 
     def __init__(
@@ -178,7 +185,7 @@ def shared_means(metrics: list[dict[str, Any]]) -> dict[str, float] | None:
         values = [client[name] for client in metrics]
         numbers = [v for v in values if isinstance(v, int | float | np.number) and np.isfinite(v)]
         if len(numbers) == len(values):
-            means[str(name)] = float(np.mean(numbers))
+            means[str(name)] = float(np.mean(np.array(numbers, np.float64)))
     return means or None
 
 

@@ -1,5 +1,7 @@
 """PDRR in NVIDIA FLARE: the aggregator on made-up replies, and a job of eight sites for real."""
 
+import contextlib
+import doctest
 import json
 import os
 import subprocess
@@ -13,12 +15,14 @@ pytest.importorskip(
     "nvflare", reason="NVIDIA FLARE has an environment of its own: pip install nvflare"
 )
 
+import psutil
 from nvflare.apis.fl_context import FLContext
 from nvflare.app_common.abstract.fl_model import FLModel, ParamsType
 from nvflare.app_common.abstract.model import make_model_learnable
 from nvflare.app_common.app_constant import AppConstants
 
 import pdrr
+import pdrr.flare.aggregator
 from pdrr.flare import PDRRAggregator
 
 ROOT = Path(__file__).parents[2]
@@ -167,21 +171,51 @@ def test_the_improved_detector_takes_no_q(make):
         PDRRAggregator("median", q=0.5, detector="best")
 
 
-def test_a_job_of_eight_sites_flags_the_three_and_only_them(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "flare" / "job.py"), "--workspace", "space"],
-        cwd=tmp_path,
+def end(process):
+    """End a process and all that it started: sites are sessions of their own."""
+    found = psutil.Process(process.pid)
+    for each in [*found.children(recursive=True), found]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.communicate()
+
+
+def job(folder):
+    """Standard output of the example; None where the simulator lost a site and waits for ever."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "examples" / "flare" / "job.py"), "--threads", "4"],
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=400,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = (tmp_path / "space" / "verdicts.jsonl").read_text("utf-8").splitlines()
+    try:
+        printed, _ = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        end(process)
+        return None
+    assert process.returncode == 0, printed[-2000:]
+    return printed
+
+
+def test_a_job_of_eight_sites_flags_the_three_and_only_them(tmp_path):
+    for trial in ("first", "second"):  # two sites may have been given one port
+        (tmp_path / trial).mkdir()
+        printed = job(tmp_path / trial)
+        if printed is not None:
+            break
+    assert printed is not None, "the simulator hung twice"
+    verdicts = tmp_path / trial / "workspace" / "verdicts.jsonl"
+    lines = verdicts.read_text("utf-8").splitlines()
     assert len(lines) == 3
     for line in map(json.loads, lines):
         assert len(line["nodes"]) == 8
         assert line["flagged"] == ["site-1", "site-2", "site-3"]
         assert (line["refused"], line["notes"]) == ({}, [])
-    assert [line for line in done.stdout.splitlines() if line in lines] == lines
+    assert [line for line in printed.splitlines() if line in lines] == lines
+
+
+def test_the_example_of_the_docstring_runs():
+    assert doctest.testmod(pdrr.flare.aggregator).attempted
+    assert not doctest.testmod(pdrr.flare.aggregator).failed
