@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pdrr import __version__
-from pdrr.cli import book, coursework, data
+from pdrr.cli import book, coursework, data, models
 from pdrr.cli.missing import advice
 
 INTERRUPTED = 130  # exit code of what Ctrl-C ended, as shells have it
@@ -36,11 +36,12 @@ class Commands(click.Group):
 def cli() -> None:
     """Defence against local model poisoning of Byzantine-robust federated learning.
 
-    Re-runs the figures of Lu, Li, Chen, Ma (2022). Run from the repository's top folder.
+    `detect` and `aggregate` work on models from files, anywhere. The others re-run the figures of
+    Lu, Li, Chen, Ma (2022) and are run from the repository's top folder.
     """
 
 
-for command in (*book.COMMANDS, *data.COMMANDS, *coursework.COMMANDS):
+for command in (*models.COMMANDS, *book.COMMANDS, *data.COMMANDS, *coursework.COMMANDS):
     cli.add_command(command)
 
 

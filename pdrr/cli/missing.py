@@ -6,7 +6,18 @@ import re
 from collections.abc import Iterable
 from importlib import metadata
 
-EXTRAS = ("kernels", "experiments", "data", "docs", "coursework", "gpu", "pages", "peers")
+EXTRAS = (
+    "kernels",
+    "experiments",
+    "data",
+    "docs",
+    "coursework",
+    "gpu",
+    "pages",
+    "flower",
+    "flare",
+    "peers",
+)
 ALSO = {  # packages named otherwise than what is imported, or that another one brings along
     "PIL": "pillow",
     "bs4": "beautifulsoup4",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import made_up_models
 from pdrr.cli import missing
 from pdrr.cli.main import cli, main
 
@@ -22,10 +23,12 @@ KNOWN = {"array_api_compat", "click", "numpy", "pdrr", "tqdm", *sys.stdlib_modul
 class Finder(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return super().find_spec(name, path, target) if name.partition(".")[0] in KNOWN else None
+        known = name.partition(".")[0] in KNOWN or name.startswith("_sysconfigdata")
+        return super().find_spec(name, path, target) if known else None
 
 sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Finder]
 """
+WORK = {"detect", "aggregate"}
 NEEDS = {
     ("run", "fig04"): "experiments",
     ("page", "fig04", "out.ipynb"): "docs",
@@ -69,7 +72,27 @@ def test_help_needs_the_base_only(plain, words):
 
 
 def test_every_command_is_tried_below():
-    assert {words[0] for words in NEEDS} == set(cli.commands)
+    assert {words[0] for words in NEEDS} | WORK == set(cli.commands)
+
+
+@pytest.mark.parametrize("suffix", made_up_models.FORMATS)
+def test_models_from_files_need_the_base_only(plain, suffix, tmp_path):
+    folder, previous = map(str, made_up_models.write_round(tmp_path, suffix))
+    same = ("--rule", "median", folder, "--previous", previous)
+    found = plain("detect", *same, "--plot")
+    assert (found.returncode, found.stderr) == (1, "")
+    assert "3 of 10 flagged" in found.stdout
+    target = tmp_path / f"new{suffix}"
+    made = plain("aggregate", *same, "--detector", "improved", "--out", str(target))
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made_up_models.load(target).keys() == made_up_models.load(Path(previous)).keys()
+
+
+def test_a_figure_of_the_scores_names_the_extra_that_is_missing_before_anything_is_read(plain):
+    done = plain("detect", "--rule", "median", "nowhere", "--previous", "median",
+                 "--figure", "scores.png")  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("pip install '.[experiments]'\n")
 
 
 @pytest.mark.parametrize(("words", "extra"), NEEDS.items(), ids=map(" ".join, NEEDS))
