@@ -12,6 +12,7 @@ from typing import Any
 from pdrr import beyond
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, settings
+from pdrr.federation.precision import precision
 from pdrr.federation.store import Store
 
 PACKAGE = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ def cached(
         "options": {name: value for name, value in options.items() if name != "source"},
         "settings": {**chosen.as_dict(), "data": dataset(chosen, store).sha256},
         "code": code_digest(),
+        **({"precision": precision()} if precision() != "float32" else {}),
     }
     folder = store.folder("records", key)
     if not (folder / "run.json").exists():

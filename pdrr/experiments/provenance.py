@@ -20,6 +20,7 @@ from pdrr.config import Settings
 from pdrr.core.arrays import accelerator
 from pdrr.core.dispatch import kernels_for
 from pdrr.data import FederatedDataset
+from pdrr.federation.precision import precision
 
 VERSIONS = ("numpy", "scipy", "pandas", "keras")
 
@@ -46,6 +47,7 @@ def provenance(
             "numba": metadata.version("numba") if compiled else "not used",
         },
         "device": device(),
+        "precision": precision(),
         "seconds": round(seconds, 2),
         "peak_memory_gib": round(peak_memory() / 2**30, 2),
         "commit": commit(),
