@@ -1,4 +1,4 @@
-"""The sections of `benchmarks.gpu`, each run in a process of its own; results go to standard output.
+"""The sections of `benchmarks.gpu`, a process for each; results go to standard output.
 
 python -m benchmarks.gpu_sections SECTION [--dry]
 
@@ -41,7 +41,8 @@ READ = r"""
 extern "C" __global__ void read_all(const float* x, float* out, long long n) {
   float sum = 0;
   const long long step = (long long)gridDim.x * blockDim.x;
-  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) sum += x[i];
+  long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  for (; i < n; i += step) sum += x[i];
   if (sum == 1e38f) out[0] = sum;
 }
 """
@@ -144,6 +145,8 @@ def kernels(dry: bool) -> None:
     home, started = device(dry), time.monotonic()
     sizes, d = (DRY_SIZES, 2000) if dry else (SIZES, D)
     before: dict[str, tuple[int, float]] = {}
+    for dtype in ("float32", "float64"):
+        emit(case="product", dtype=dtype, tflop_s=matrix_product(home, 64 if dry else 8192, dtype))
     for k in sizes:
         made = problem(home, k, d)
         floor = reading(home, made.clients)
@@ -189,6 +192,12 @@ def reading(home: Any, clients: Array) -> dict[str, float]:
     return timed(lambda: read((blocks,), (512,), (clients, out, size)), home, least=20)
 
 
+def matrix_product(home: Any, n: int, dtype: str) -> float:
+    """1e12 operations a second of a large matrix product: what arithmetic allows."""
+    square = home.ones((n, n), dtype)
+    return float(f"{2e-9 * n**3 / timed(lambda: square @ square, home)['min_ms']:.4g}")
+
+
 def attacks(dry: bool) -> None:
     """Each attack of the paper on a round of its size."""
     home = device(dry)
@@ -205,17 +214,18 @@ def attacks(dry: bool) -> None:
 
 
 def training(dry: bool) -> None:
-    """One client's step, a round of 50 clients as the experiments train it, one trial of a model."""
+    """One client alone, a round as the experiments train it, one trial of a model."""
     from pdrr.core.keras import keras
     from pdrr.experiments import scene
     from pdrr.federation.precision import precision
     from pdrr.federation.rounds import Federation
     from pdrr.federation.store import Store
 
-    home = device(dry)
+    home, least = device(dry), 1 if dry else 3
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        chosen = scene.settings("smoke" if dry else "paper", "glyphs", 1)
+        few = {"k": 10, "c": 2} if dry else {}
+        chosen = scene.settings("smoke" if dry else "paper", "glyphs", 1, **few)
         data = scene.dataset(chosen, store)
         federation = Federation(chosen, data, "mean", store)
         trainer, start = federation.trainer, home.asarray(federation.trainer.initial)
@@ -234,14 +244,14 @@ def training(dry: bool) -> None:
         def one() -> object:
             return trainer.train(start, x, y, np.random.default_rng(0))
 
-        found = timed(one, home, least=3)
+        found = timed(one, home, least)
         emit(what="one client alone", steps=steps, step_ms=found["ms"] / steps, **found, **about)
         k = chosen.federation.k
-        found = timed(lambda: federation.trained(1, start, home), home, least=3)
+        found = timed(lambda: federation.trained(1, start, home), home, least)
         step_ms = found["ms"] / of_round
         emit(what=f"a round of {k}", steps=of_round, step_ms=step_ms, **found, **about)
         images, _ = data.auxiliary()
-        found = timed(lambda: trainer.logits(start, images), home)
+        found = timed(lambda: trainer.logits(start, images), home, least)
         emit(what="trial of one aggregate", images=len(images), **found, **about)
 
 
@@ -254,12 +264,13 @@ def federation(dry: bool) -> None:
     from pdrr.federation.store import Store
 
     home = device(dry)
-    profile, first, last = ("smoke", 1, 2) if dry else ("paper", 1, 6)
+    profile, first, last = ("smoke", 0, 1) if dry else ("paper", 1, 6)
     which: dict[str, Any] = {"profile": profile, "source": "glyphs", "seed": 1}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         for rule in DEFENDED[2 * dry :]:
-            chains.every_round(rule, last=first, betas=(10,), store=store, **which)  # compiles
+            if first:  # compiles
+                chains.every_round(rule, last=first, betas=(10,), store=store, **which)
             started = time.perf_counter()
             found = chains.every_round(rule, last=last, betas=(10,), store=store, **which).table
             seconds = (time.perf_counter() - started) / (last - first)
@@ -270,7 +281,7 @@ def federation(dry: bool) -> None:
                 attacks=int((found["attack"] != "none").sum() / last),
                 s_a_round=round(seconds, 3),
                 wrong=int(wrong.sum()),
-                detections=int(len(found)),
+                detections=len(found),
             )
         chosen = scene.settings(profile, "glyphs", 1)
         own = own_setting("trimmed_mean", c=chosen.federation.c, beta=chosen.defense.beta)
