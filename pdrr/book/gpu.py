@@ -92,7 +92,7 @@ def kernels_table(lines: Sequence[Line]) -> Styler:
             words += f"<br><small>{digits(row['tb_s'])} TB/s</small>"
         else:
             target = TARGETS.get((row["case"], row["k"]))
-            wanted = f", target {target:g}" if target else ""
+            wanted = f"<br>target {target:g}" if target else ""
             words += f"<br><small>{digits(row['floors'])} reads{wanted}</small>"
         rows.setdefault(name, {})[f"k = {row['k']}"] = words
     columns = [f"k = {k}" for k in sorted(on["k"].unique())]
