@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -49,11 +50,14 @@ def main(words: Sequence[str] | None = None) -> int:
     origin = {"commit": commit(), "device": "unknown"}
     failed = []
     given.out.mkdir(parents=True, exist_ok=True)
-    with open(given.out / STEM, "w", encoding="utf-8") as file:
+    with (
+        open(given.out / STEM, "w", encoding="utf-8") as file,
+        tempfile.TemporaryDirectory() as cache,  # for this run alone: nothing is found there
+    ):
         for section in dict.fromkeys(["machine", *given.only]):
             started, wrong = time.monotonic(), ""
             limit = DRY_LIMIT if given.dry else LIMITS[section]
-            for found in results(section, limit, dry=given.dry):
+            for found in results(section, limit, Path(cache), dry=given.dry):
                 wrong = found.get("failed", wrong)
                 if section == "machine":
                     origin["device"] = found.get("device", "unknown")
@@ -76,7 +80,9 @@ def write(file: TextIO, values: dict[str, Any]) -> None:
     file.flush()
 
 
-def results(section: str, limit: float, *, dry: bool) -> Iterator[dict[str, Any]]:
+def results(
+    section: str, limit: float, cache: Path, *, dry: bool = False
+) -> Iterator[dict[str, Any]]:
     """What a section says, line by line; the last is ``{"failed": why}`` if it did not end well."""
     words = [sys.executable, "-m", "benchmarks.gpu_sections", section, *(["--dry"] * dry)]
     with subprocess.Popen(
@@ -85,6 +91,7 @@ def results(section: str, limit: float, *, dry: bool) -> Iterator[dict[str, Any]
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        env={**os.environ, "PDRR_CACHE": str(cache)},
         start_new_session=True,  # so that its own children end with it
     ) as child:
         assert child.stdout is not None

@@ -104,7 +104,7 @@ print('{"child": %d}' % child.pid, flush=True)
 time.sleep(600)
 """
     sections(monkeypatch, tmp_path, code)
-    first, last = machine.results("attacks", 5, dry=True)
+    first, last = machine.results("attacks", 5, tmp_path)
     assert last == {"failed": "stopped after 5 s"}
     state = Path(f"/proc/{first['child']}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"

@@ -1,6 +1,5 @@
 """Keras on JAX: precision, models that lie elsewhere, and a recording from start to end."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 
 from helpers import miniature
 from pdrr.experiments import cache, provenance, scene
+from pdrr.experiments.records import Records
 from pdrr.federation import scan
 from pdrr.federation.precision import VARIABLE, precision
 from pdrr.federation.rounds import Federation
@@ -122,12 +122,17 @@ def test_images_stay_where_they_are_tried_until_others_come(trainer, monkeypatch
 
 
 def test_a_recording_is_made_under_jax_from_a_file(tmp_path):
-    words = ["-m", "pdrr", "record", "every_round", "--profile", "smoke", "--seeds", "1"]
-    out = tmp_path / "records"
-    run(*words, "--out", str(out), PDRR_CACHE=str(tmp_path / "cache"))
-    found = json.loads((out / "smoke" / "every_round.json").read_text("utf-8"))
-    told = found["provenance"]
+    data = scene.dataset(scene.settings("smoke", "glyphs", 1), Store(tmp_path))
+    parts = {name: getattr(data, name) for name in ("images", "labels", "writer", "writer_ids")}
+    np.savez(tmp_path / "carried.npz", **parts, split=data.test)
+    words = ["-m", "pdrr", "record", "fig07", "--profile", "smoke", "--seeds", "1"]
+    words += ["--data", str(tmp_path / "carried.npz"), "--out", str(tmp_path / "records")]
+    run(*words, PDRR_CACHE=str(tmp_path / "cache"))
+    found = Records.load(tmp_path / "records" / "smoke", "fig07")
+    assert len(found.runs) == 4
+    assert len(found.table) == 4 * 50
+    told = found.provenance
+    assert told["sha256"] == data.sha256
+    assert told["precision"] == "float32"
     assert "jax" in told["versions"]
     assert "tensorflow" not in told["versions"]
-    assert told["precision"] == "float32"
-    assert {run["rounds"] for run in found["runs"]} == {2}
