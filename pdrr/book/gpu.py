@@ -69,7 +69,7 @@ def titled(lines: Sequence[Line]) -> str:
 
 def caption(lines: Sequence[Line]) -> str:
     """Which device, which commit, and with what."""
-    told = next((line["versions"] for line in lines if "versions" in line), {})
+    told: Line = next((line["versions"] for line in lines if "versions" in line), {})
     versions = ", ".join(f"{name} {version}" for name, version in told.items())
     return f"{titled(lines)}: {versions}"
 
