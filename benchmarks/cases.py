@@ -105,7 +105,7 @@ class Implementation:
         return self.needs == "cupy"
 
 
-def _ours() -> dict[str, Prepare]:
+def ours() -> dict[str, Prepare]:
     """Work of our own public functions, by rule."""
 
     def attackers(p: Problem) -> np.ndarray:
@@ -219,7 +219,7 @@ SINGLE = "distances in float32"
 def implementations() -> list[Implementation]:
     """Everything there is to time: first of each rule our own, which the others are held to."""
     made = [Implementation("pass", "numpy", lambda p: lambda: p.clients.sum(0), note="X.sum(0)")]
-    for rule, prepare in _ours().items():
+    for rule, prepare in ours().items():
         made += [
             Implementation(rule, "pdrr", prepare),
             Implementation(rule, "pdrr, plain", _plain(prepare)),
@@ -265,7 +265,7 @@ def implementations() -> list[Implementation]:
                 "krum", home, _byzfl("Krum", tensors=tensors), "byzfl", krum_note, other=True
             ),
         ]
-    order = ["pass", *_ours()]
+    order = ["pass", *ours()]
     return sorted(made, key=lambda one: order.index(one.rule))
 
 

@@ -7,6 +7,8 @@ import importlib
 import math
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +31,16 @@ from pdrr.experiments.records import Records
 UNFINISHED = "unfinished"  # stem of the table while the run goes on
 ONE_RUN, ONE_CASE = 1 / 60, 1 / 200  # of the budget: the longest run; where repeats end
 TRIAL = 10_000  # coordinates that tell what a larger case will take, if no smaller one was run
+PRODUCT = """
+import time
+import numpy as np
+square, seconds = np.ones((2048, 2048), np.float32), []
+for _ in range(5):
+    started = time.perf_counter()
+    square @ square
+    seconds.append(time.perf_counter() - started)
+print(2e-9 * 2048**3 / min(seconds))
+"""
 VERSIONS = ("pdrr", "numpy", "numba", "scipy", "flwr", "byzfl", "torch", "cupy-cuda12x")
 
 
@@ -100,6 +112,7 @@ class Run:
             "host": copy_bandwidth("numpy"),
             **({"GPU": measure.alone(lambda: copy_bandwidth("cupy"), limit=120)} if on_gpu else {}),
         }
+        self.product = {"host": product_speed()}
         few = Problem.make(k=11, d=100)
         for one in self.chosen:
             if one.name.startswith("pdrr") and not one.gpu:
@@ -271,6 +284,7 @@ class Run:
             "threads": threads(),
             "kernels": "on" if kernels_for(stack) else "off",
             "copy_gb_s": self.copy,
+            "gflop_s": self.product,
             "versions": dict(_versions()),
             "commit": commit(),
             "repeat": self.plan.repeat,
@@ -300,6 +314,18 @@ def copy_bandwidth(library: str) -> float:
         wait()
         seconds.append(time.perf_counter() - started)
     return float(2 * source.nbytes / min(seconds) / 1e9)
+
+
+def product_speed() -> float:
+    """1e9 operations a second of a large float32 matrix product: what arithmetic allows.
+
+    In a process of its own, without the word that keeps OpenBLAS to an older processor's code.
+    """
+    kept = {name: value for name, value in os.environ.items() if "OPENBLAS" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", PRODUCT], env=kept, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
 
 
 def gpus() -> int:

@@ -196,7 +196,14 @@ def test_only_figures_draw(module):
     drawn = module.parent.name in ("book", "classroom")
     assert not drawing or drawn
     if drawing:
-        pages = ("performance", "thresholds", "over_rounds", "learning_rates", "in_passing")
+        pages = (
+            "performance",
+            "roofline",
+            "thresholds",
+            "over_rounds",
+            "learning_rates",
+            "in_passing",
+        )
         commands = ("received",)
         beyond = ("cotrimming", "evasion", "how_many", "matrix", "ranks", "silence", "survival")
         assert module.stem in ("style", "figures", "sketches", *pages, *beyond, *commands)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pdrr.core.arrays import Array, array_namespace, blocks, float64
+from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
 from pdrr.core.checks import check_beta, check_c, check_finite
 from pdrr.core.dispatch import accelerated
 from pdrr.core.distances import krum_scores, pairwise_squared_distances
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 RULES = ("mean", "krum", "trimmed_mean", "median")
+SAMPLED = 256  # coordinates that tell models apart, before all are compared
 
 
 def leave_one_out(
@@ -62,11 +63,34 @@ def leave_one_out(
     if rule != "krum":
         betas = {"mean": 0, "trimmed_mean": beta, "median": median_beta(k - 1)}
         return _trimmed_means(observed.clients, check_beta(who, k - 1, betas[rule]))
-    neighbours = k - 1 - check_c(who, k - 1, c) - 2
+    return (observed.clients[row, :] for row in chosen_without(observed, c).tolist())
+
+
+def chosen_without(observed: Round, c: int | None) -> np.ndarray:
+    """The row of the model that Krum chooses of all but i, for i = 0 .. k-1: int [k]."""
+    k = observed.k
+    neighbours = k - 1 - check_c("leave_one_out of krum", k - 1, c) - 2
     squared = pairwise_squared_distances(observed.clients, observed.previous)
     others = [np.delete(np.arange(k), i) for i in range(k)]
     best = [np.argmin(krum_scores(squared[np.ix_(o, o)], neighbours=neighbours)) for o in others]
-    return (observed.clients[int(o[b]), :] for o, b in zip(others, best, strict=True))
+    return np.array([o[b] for o, b in zip(others, best, strict=True)])
+
+
+def equal(one: Array, other: Array) -> bool:
+    """Whether two models [d] have the same values; a few coordinates tell most of them apart."""
+    some = slice(None, None, -(-len(one) // SAMPLED))
+    return bool((one[some] == other[some]).all()) and bool((one == other).all())
+
+
+def first_equal(models: Array) -> list[int]:
+    """For each of some models [k, d] the row of the first with the same values."""
+    k, d = models.shape
+    some = to_host(models[:, :: -(-d // SAMPLED)])
+    first = list(range(k))
+    for row in range(1, k):
+        alike = np.flatnonzero((some[:row] == some[row]).all(axis=1)).tolist()
+        first[row] = next((i for i in alike if equal(models[i, :], models[row, :])), row)
+    return first
 
 
 def _trimmed_means(clients: Array, beta: int) -> Iterator[Array]:

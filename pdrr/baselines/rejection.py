@@ -5,16 +5,16 @@ They need finite models and refuse others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.baselines.flagging import verdict
-from pdrr.baselines.jackknife import RULES, leave_one_out
-from pdrr.core.arrays import Array, to_host
+from pdrr.baselines.jackknife import RULES, chosen_without, equal, first_equal, leave_one_out
+from pdrr.core.arrays import Array
 from pdrr.core.checks import check_finite, whole
-from pdrr.core.files import digest
 from pdrr.core.rules import own_setting
 from pdrr.metrics import error_rate
 from pdrr.types import Detection, Round
@@ -139,24 +139,28 @@ class Rejection:
         check_finite(type(self).__name__, observed.clients)
         near = {"previous": observed.previous} if self.rule == "krum" else {}
         everyone = AGGREGATORS[self.rule](observed.clients, **self.settings, **near)
-        known: dict[str, tuple[float, float]] = {}
-
-        def harm(model: Array) -> tuple[float, float]:
-            key = digest(to_host(model))
-            if key not in known:
-                known[key] = self._harm(to_host(model))
-            return known[key]
-
-        if self.alone:
-            impact = np.array([harm(model) for model in observed.clients]) - harm(observed.previous)
-        else:
-            without = leave_one_out(observed, self.rule, **self.settings)
-            impact = np.array(harm(everyone)) - [harm(model) for model in without]
+        start = observed.previous if self.alone else everyone
+        base, harm = self._harm(start), []
+        known: dict[int, tuple[float, float]] = {}
+        for row, model in self._tried(observed):
+            if row not in known:
+                known[row] = base if equal(model, start) else self._harm(model)
+            harm.append(known[row])
+        impact = np.array(harm) - base if self.alone else np.array(base) - harm
         err = verdict(observed, impact[:, ERR.column], self.c, self.rng, everyone)
         lfr = verdict(observed, impact[:, LFR.column], self.c, self.rng, everyone)
         return err, lfr
 
-    def _harm(self, model: np.ndarray) -> tuple[float, float]:
+    def _tried(self, observed: Round) -> Iterator[tuple[int, Array]]:
+        """The model to try for each client; two with the same number are equal."""
+        first = first_equal(observed.clients)
+        if self.alone or self.rule == "krum":
+            rows = range(observed.k) if self.alone else chosen_without(observed, self.settings["c"])
+            return ((first[row], observed.clients[row, :]) for row in rows)
+        # without equal models the same aggregate is left
+        return zip(first, leave_one_out(observed, self.rule, **self.settings), strict=True)
+
+    def _harm(self, model: Array) -> tuple[float, float]:
         """Error rate and mean cross-entropy in nats; one that overflows is the largest float."""
         x, y = self.auxiliary
         logits = self.network.logits(model, x).astype(np.float64)

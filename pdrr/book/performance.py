@@ -77,7 +77,7 @@ def caption(parts: Mapping[str, Records]) -> str:
 
 def nearest(records: Records, k: int, d: int) -> tuple[int, int]:
     """The measured size that is nearest to k and d, k first, as ratios go."""
-    table = _measured(records)
+    table = measured(records)
     if table.empty:
         raise ValueError("the benchmark's table has no measured row")
     k = min(table["k"].unique(), key=lambda each: abs(np.log(each / k)))
@@ -114,7 +114,7 @@ def cost_by_k(records: Records, d: int = 1_000_000) -> Figure:
 def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
     """How many passes over the models each implementation takes, a line for each rule."""
     k, d = nearest(records, k, d)
-    table = _measured(records, k=k, d=d)
+    table = measured(records, k=k, d=d)
     rules = [rule for rule in RULES if (table["rule"] == rule).any()][::-1]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 1.6 + 0.42 * len(rules)), layout="constrained")
@@ -138,38 +138,9 @@ def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
     return figure
 
 
-def bandwidth(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
-    """Bytes of the stack that our rules handle in a second, beside copying memory (a roofline)."""
-    k, d = nearest(records, k, d)
-    table = _measured(records, k=k, d=d)
-    table = table[table["implementation"].str.startswith("pdrr")]
-    rules = [rule for rule in RULES if (table["rule"] == rule).any()][::-1]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.6 + 0.36 * len(rules)), layout="constrained")
-        ax = figure.subplots()
-        for name, look in _present(table).items():
-            rows = table[table["implementation"] == name]
-            y = [rules.index(rule) for rule in rows["rule"]]
-            ax.plot(4 * k * d / rows["median_s"] / 1e9, y, **{**look, "ls": ""}, zorder=3)
-        for number, (where, speed) in enumerate(records.provenance["copy_gb_s"].items()):
-            line = {**FLOOR, "color": (FLOOR["color"], SKY)[number], "alpha": 0.6}
-            ax.axvline(speed, **line)
-            end: Any = {"xycoords": ax.get_xaxis_transform(), "ha": "right", "va": "top"}
-            ax.annotate(f"copy, {where} ", (speed, 1), **end)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_yticks(range(len(rules)), [RULES[rule] for rule in rules])
-        ax.set_ylim(-0.6, len(rules) + 0.2)
-        ax.set_xlabel("GB of the stack per second (log scale)")
-        ax.set_title(f"k = {k}, d = {d:,}")
-        ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
-        figure.legend(handles=_handles(table, ls=""), loc="outside lower center", ncols=4)
-    return figure
-
-
 def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> Figure:
     """Seconds against k or d, a panel for each rule, both axes logarithmic."""
-    table = _measured(records, **fixed)
+    table = measured(records, **fixed)
     rules = [rule for rule in list(RULES)[:PANELS] if (table["rule"] == rule).any()]
     if not rules:
         raise ValueError(f"the benchmark's table has no rule with {dict(fixed)}")
@@ -286,7 +257,7 @@ def origin_table(parts: Mapping[str, Records]) -> Styler:
 def summary(records: Records) -> str:
     """The largest size of each k in text, for a terminal."""
     texts = []
-    for k in sorted(_measured(records)["k"].unique()):
+    for k in sorted(measured(records)["k"].unique()):
         k, d = nearest(records, k, 10**12)
         rows = [
             (
@@ -305,7 +276,8 @@ def summary(records: Records) -> str:
 # parts
 
 
-def _measured(records: Records, **fixed: int) -> pd.DataFrame:
+def measured(records: Records, **fixed: int) -> pd.DataFrame:
+    """The rows that were run, of the sizes given."""
     table = records.table[records.table["median_s"].notna()]
     for name, value in fixed.items():
         table = table[table[name] == value]
@@ -315,5 +287,5 @@ def _measured(records: Records, **fixed: int) -> pd.DataFrame:
 def _rows(records: Records, k: int, d: int) -> list[dict[str, Any]]:
     """Those of one size: the pass first, then rule by rule, ours first."""
     order: Sequence[str] = ["pass", *RULES]
-    found: Any = _measured(records, k=k, d=d).to_dict("records")
+    found: Any = measured(records, k=k, d=d).to_dict("records")
     return sorted(found, key=lambda row: order.index(row["rule"]))

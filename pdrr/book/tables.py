@@ -243,7 +243,7 @@ def provenance_table(records: Records) -> Styler:
         rows["VAE, DAGMM"] = ", ".join(f"{k} {v}" for k, v in settings["baselines"].items())
     rows |= {
         "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
-        "device": p["device"],
+        "device": p["device"] + (", TF32" if p.get("precision") == "TF32" else ""),
         "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
         "commit, date": f"{p['commit']}, {p['date']}",
     }

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pdrr.claims.expected import expected
 from pdrr.claims.measures import measure
+from pdrr.core.rules import DEFENDED
 from pdrr.experiments.clock import lines
 from pdrr.experiments.records import KEYS, Records, each_run
 from pdrr.experiments.schemes import OURS
@@ -242,6 +243,14 @@ def cost_over_rule(records: Records, *, rules: Sequence[str]) -> pd.Series:
     """Seconds of PDRR's detection over those of the rule alone, both compiled, for each size."""
     found = _seconds(records, "pdrr")
     return _named(pd.concat({rule: found[f"PDRR {rule}"] / found[rule] for rule in rules}))
+
+
+@measure
+def cost_over_papers(records: Records, *, scheme: str) -> pd.Series:
+    """Seconds of each detection in the benchmark as a share of the paper's."""
+    paper = expected().tables.table3[scheme]
+    found = _seconds(records, "pdrr")
+    return _named(pd.concat({rule: found[f"PDRR {rule}"] / paper[rule] for rule in DEFENDED}))
 
 
 @measure

@@ -14,6 +14,7 @@ from pdrr.core.backend import backend
 from pdrr.core.files import listed
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import dataset, settings
+from pdrr.federation.precision import precision
 from pdrr.federation.store import Store
 
 PACKAGE = Path(__file__).parents[1]
@@ -36,6 +37,7 @@ def cached(
         "settings": {**chosen.as_dict(), "data": dataset(chosen, store).sha256},
         "backend": backend(),
         "code": code_digest(),
+        **({"precision": precision()} if precision() != "float32" else {}),
     }
     folder = store.folder("records", key)
     seal = folder / "sha256.json"  # of the files of a run that is whole

@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from pdrr.aggregators import AGGREGATORS
 from pdrr.attacks import KNOWLEDGE
+from pdrr.baselines.jackknife import equal
 from pdrr.config import Settings
 from pdrr.core.arrays import Array, accelerator, to_host
-from pdrr.core.files import digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
 from pdrr.experiments.attacking import NOBODY, attacked
@@ -53,7 +53,7 @@ class Arm:
 
     knowledge: str
     settings: Settings
-    previous: np.ndarray | None = None  # the global model [d], once it differs from the oracle's
+    previous: Array | None = None  # the global model [d], once it differs from the oracle's
 
 
 @dataclass
@@ -61,7 +61,7 @@ class State:
     """All that a killed run needs to go on with the same bits."""
 
     done: int = 0
-    previous: np.ndarray | None = None
+    previous: Array | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
 
@@ -193,7 +193,7 @@ def _advance(
 ) -> None:
     """Run the rounds that are still to do, up to `last`."""
     home, measured = accelerator(), federation.settings.evaluation.rounds
-    previous = federation.start(1) if state.previous is None else state.previous
+    previous: Array = federation.start(1) if state.previous is None else state.previous
     with tqdm(
         total=last,
         initial=min(state.done, last),
@@ -204,13 +204,13 @@ def _advance(
         for number in range(state.done + 1, last + 1):
             honest = federation.trained(number, previous, home)
             if number in measured:
-                federation.keep(number, previous)
+                federation.keep(number, to_host(previous))
             spared = federation.oracle(honest)
             for row, scores in _judged(federation, honest, spared, arms, home):
                 state.rows.append(row)
                 state.scores.append(scores)
-            previous = to_host(spared)
-            state.done, state.previous = number, previous
+            state.done, state.previous = number, spared
+            previous = spared
             if number % SAVED == 0 or number == last:
                 _write(federation.store, folder / STATE, state, arms)
             bar.update()
@@ -223,7 +223,7 @@ def _judged(
 
     `spared` is the aggregate without the attackers; whoever ends with it stays with that chain.
     """
-    known: dict[str, float] = {}  # accuracies, by the model's digest: many are tried twice
+    known: list[tuple[Array, float]] = []  # models and their accuracies: many are tried twice
     crafted: dict[str, Crafted] = {}
     for arm in arms:
         if arm.knowledge == arms[0].knowledge:  # once for each beta
@@ -237,7 +237,7 @@ def _judged(
             row, scores, defended = _attacked(federation, other, federation.rule, arm, {}, known)
         yield {"chain": LOOP, "apart": apart, **row}, scores
         same = arm.previous is None and bool((defended == spared).all())
-        arm.previous = None if same else to_host(defended)
+        arm.previous = None if same else defended
 
 
 def _attacked(
@@ -246,7 +246,7 @@ def _attacked(
     attack: str,
     arm: Arm,
     crafted: dict[str, Crafted],
-    known: dict[str, float],
+    known: list[tuple[Array, float]],
 ) -> tuple[dict[str, Any], np.ndarray, Array]:
     """A row, the scores behind it, and what PDRR leaves [d]."""
     settings, rule = arm.settings, federation.rule
@@ -296,12 +296,12 @@ def trained_images(data: FederatedDataset) -> np.ndarray:
     return np.bincount(data.writer[~data.test].astype(np.intp), minlength=len(data))
 
 
-def _accuracy(here: Scene, model: Array, known: dict[str, float]) -> float:
-    host = to_host(model)
-    key = digest(host)
-    if key not in known:
-        known[key] = here.accuracies(host)[0]
-    return known[key]
+def _accuracy(here: Scene, model: Array, known: list[tuple[Array, float]]) -> float:
+    for tried, accuracy in known:
+        if equal(tried, model):
+            return accuracy
+    known.append((model, here.accuracies(model)[0]))
+    return known[-1][1]
 
 
 def _errors_by_q(table: pd.DataFrame, scores: np.ndarray, settings: Settings) -> pd.DataFrame:
@@ -328,8 +328,8 @@ def _errors_by_q(table: pd.DataFrame, scores: np.ndarray, settings: Settings) ->
 
 def _write(store: Store, path: Path, state: State, arms: list[Arm]) -> None:
     apart = {f"arm{i}": arm.previous for i, arm in enumerate(arms) if arm.previous is not None}
-    own = {"previous": state.previous, "scores": np.array(state.scores)}
-    store.save_state(path, state.rows, **own, **apart)
+    own = {"previous": to_host(state.previous), "scores": np.array(state.scores)}
+    store.save_state(path, state.rows, **own, **{name: to_host(x) for name, x in apart.items()})
 
 
 def _read(store: Store, path: Path, arms: list[Arm]) -> State:

@@ -22,6 +22,7 @@ from pdrr.core.arrays import accelerator
 from pdrr.core.backend import backend
 from pdrr.core.dispatch import kernels_for
 from pdrr.data import FederatedDataset
+from pdrr.federation.precision import precision
 
 VERSIONS = ("numpy", "scipy", "pandas", "keras")
 
@@ -48,6 +49,7 @@ def provenance(
             "numba": metadata.version("numba") if compiled else "not used",
         },
         "device": device(),
+        "precision": precision(),
         "seconds": round(seconds, 2),
         "peak_memory_gib": round(peak_memory() / 2**30, 2),
         "commit": commit(),

@@ -235,7 +235,7 @@ class Scene:
         """Of each model [d], on the evaluation half of the test images."""
         x, y = self.federation.dataset.evaluation()
         trainer = self.federation.trainer
-        return [1 - trainer.error(np.asarray(model), x, y) for model in models]
+        return [1 - trainer.error(model, x, y) for model in models]
 
     def records(self, table: pd.DataFrame, runs: Sequence[dict[str, Any]]) -> Records:
         """Results with their origin, and the seconds since the scene began."""

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from pdrr.core.arrays import Array, to_host
 from pdrr.core.keras import tensorflow
 from pdrr.federation.network import get_flat, set_flat
+from pdrr.federation.precision import precision
 from pdrr.federation.training import LocalTrainer, steps
 
 tf = tensorflow()
+tf.config.experimental.enable_tensor_float_32_execution(precision() == "TF32")  # on by default
 
 
 class GraphTrainer(LocalTrainer):
@@ -47,10 +50,10 @@ class GraphTrainer(LocalTrainer):
         )
 
     def train(
-        self, start: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+        self, start: Array, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """As `LocalTrainer.train`."""
-        set_flat(self.network, start)
+        set_flat(self.network, to_host(start))
         columns = zip(*steps(x, y, rng, self.batch, self.epochs), strict=True)
         images, labels, weight = (np.stack(column) for column in columns)
         self._client(images, labels.astype(np.int32), weight)

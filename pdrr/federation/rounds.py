@@ -26,6 +26,7 @@ from pdrr.core.files import digest
 from pdrr.core.rules import own_setting
 from pdrr.data import FederatedDataset
 from pdrr.data.dataset import CLASSES
+from pdrr.federation.precision import precision
 from pdrr.federation.store import Store
 from pdrr.federation.streams import SELECT, TRAIN, stream
 from pdrr.types import Round
@@ -77,6 +78,7 @@ class Federation:
             "seed": settings.seed,
             "model": asdict(settings.model),
             "training": asdict(settings.training),
+            **({"precision": precision()} if precision() != "float32" else {}),
         }
         first = {name: self.training_key[name] for name in ("version", "backend", "model", "seed")}
         self.initial = self.store.folder("initial", first) / "sent-0001.npy"
@@ -119,8 +121,11 @@ class Federation:
         with tqdm(unit="client", disable=True) as bar:
             return self._advance(number, bar)
 
-    def trained(self, number: int, previous: np.ndarray, home: Any = np) -> Round:
-        """One round of all k clients from any global model [d], as trained; nothing is kept."""
+    def trained(self, number: int, previous: Array, home: Any = np) -> Round:
+        """One round of all k clients from any global model [d], as trained; nothing is kept.
+
+        With `home` CuPy and Keras on JAX neither models nor stack leave the GPU.
+        """
         k = self.settings.federation.k
         with tqdm(total=k, unit="client", leave=False, disable=None) as bar:
             models = self._train(number, previous, slice(None), bar, home)
@@ -137,7 +142,7 @@ class Federation:
             x, y = self.dataset.train(client)
             work.append((x, len(CLASSES) - 1 - y, stream(seed, TRAIN, number, client)))
         models = np.empty((c, honest.d), dtype=np.float32)
-        for some, trained in self.trainer.groups(np.array(to_host(honest.previous)), work):
+        for some, trained in self.trainer.groups(honest.previous, work):
             models[some] = to_host(trained)
         return models
 
@@ -215,7 +220,7 @@ class Federation:
         return float(self.store.load_json(path)) if self.store.has(path) else np.nan
 
     def _train(
-        self, number: int, previous: np.ndarray, rows: slice, bar: tqdm[Any], home: Any = np
+        self, number: int, previous: Array, rows: slice, bar: tqdm[Any], home: Any = np
     ) -> Array:
         chosen = self.clients(number)[rows]
         seed = self.settings.seed
@@ -225,7 +230,7 @@ class Federation:
         ]
         models = home.empty((len(chosen), len(previous)), dtype=np.float32)
         bar.set_postfix_str(f"round {number}")
-        for some, trained in self.trainer.groups(np.array(previous), work):
+        for some, trained in self.trainer.groups(previous, work):
             models[some] = moved(trained, home)
             bar.update(len(some))
         return models

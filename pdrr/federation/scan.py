@@ -10,6 +10,7 @@ and a convolution is a matrix product, which batches over clients.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -20,14 +21,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from pdrr.core.arrays import Array, to_host
+from pdrr.federation.precision import precision
 from pdrr.federation.training import TRIED, Client, LocalTrainer, steps
 
 WINDOW = 5  # of the convolutions, as in network.cnn
 TOGETHER = 10  # clients trained at once: their weights, gradients and windows fit beside a round
 PADDED = 16  # steps are filled up to a multiple: one compilation serves clients of many sizes
 
-# float32 throughout: the tensor cores' TF32 keeps ten bits of a factor
-jax.config.update("jax_default_matmul_precision", "highest")
+# on a GPU JAX takes TF32 by default
+jax.config.update(
+    "jax_default_matmul_precision", "tensorfloat32" if precision() == "TF32" else "highest"
+)
+# JAX would take three quarters of a GPU's memory before it needs any: CuPy needs some as well
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 class ScanTrainer(LocalTrainer):
@@ -37,38 +44,47 @@ class ScanTrainer(LocalTrainer):
         super().__init__(**options)
         self.shapes = tuple(tuple(weight.shape) for weight in self.network.weights)
         self.learning_rate = options["learning_rate"]
+        self._images: tuple[np.ndarray, Any] | None = None  # of the last trial
 
     def train(
-        self, start: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+        self, start: Array, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """As `LocalTrainer.train`."""
         (_, model), *_ = self.groups(start, [(x, y, rng)])
         return np.asarray(model[0])
 
-    def groups(self, start: Any, clients: Sequence[Client]) -> Iterator[tuple[np.ndarray, Any]]:
+    def groups(self, start: Array, clients: Sequence[Client]) -> Iterator[tuple[np.ndarray, Any]]:
         """Row numbers of some clients and their models [n, d] on JAX's device, group by group.
 
         Clients of like size train together, since all of a group wait for the largest.
         """
         work = [list(steps(*client, self.batch, self.epochs)) for client in clients]
         order = np.argsort([len(of_one) for of_one in work], kind="stable")[::-1]
-        size = min(TOGETHER, len(clients))
+        size, start = min(TOGETHER, len(clients)), on_device(start)
         for first in range(0, len(order), size):
             rows = order[first : first + size]
             most = max(len(work[row]) for row in rows)
             x, y, weight = _laid_out(
                 [work[row] for row in rows], size, -(-most // PADDED) * PADDED, self.batch
             )
-            models = _train(self.shapes, self.learning_rate, jnp.asarray(start), x, y, weight, most)
+            models = _train(self.shapes, self.learning_rate, start, x, y, weight, most)
             yield rows, models[: len(rows)]
 
-    def logits(self, model: Any, x: np.ndarray) -> np.ndarray:
-        """As `LocalTrainer.logits`."""
-        padded = -(-len(x) // TRIED) * TRIED
-        filled = np.zeros((padded, *x.shape[1:]), np.float32)
-        filled[: len(x)] = x
-        parts = filled.reshape(-1, TRIED, *x.shape[1:])
-        return np.asarray(_logits(self.shapes, jnp.asarray(model), parts))[: len(x)]
+    def logits(self, model: Array, x: np.ndarray) -> np.ndarray:
+        """As `LocalTrainer.logits`; images stay on the device while models are tried on them."""
+        if self._images is None or self._images[0] is not x:
+            padded = -(-len(x) // TRIED) * TRIED
+            filled = np.zeros((padded, *x.shape[1:]), np.float32)
+            filled[: len(x)] = x
+            self._images = x, jnp.asarray(filled.reshape(-1, TRIED, *x.shape[1:]))
+        return np.asarray(_logits(self.shapes, on_device(model), self._images[1]))[: len(x)]
+
+
+def on_device(model: Array) -> Any:
+    """The model as an array of JAX, not copied where both are on the GPU."""
+    if hasattr(model, "__cuda_array_interface__") and jax.default_backend() == "gpu":
+        return jax.dlpack.from_dlpack(model)
+    return jnp.asarray(to_host(model))
 
 
 def _laid_out(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pdrr.core.arrays import Array, to_host
 from pdrr.core.keras import keras
 from pdrr.federation.network import cnn, get_flat, set_flat
 from pdrr.metrics import error_rate
@@ -78,14 +79,14 @@ class LocalTrainer:
         self.initial = get_flat(self.network)  # [d] float32
 
     def train(
-        self, start: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+        self, start: Array, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         """The local model after training from `start`.
 
         Parameters
         ----------
         start : array [d] float32
-            The global model.
+            The global model, of NumPy or CuPy.
         x : array [n, 28, 28, 1] float32
             Images in [0, 1].
         y : int array [n]
@@ -97,22 +98,26 @@ class LocalTrainer:
         -------
         array [d] float32.
         """
-        set_flat(self.network, start)
+        set_flat(self.network, to_host(start))
         for images, labels, weight in steps(x, y, rng, self.batch, self.epochs):
             self.network.train_on_batch(images, labels, sample_weight=weight)
         return get_flat(self.network)
 
-    def groups(self, start: Any, clients: Sequence[Client]) -> Iterator[tuple[np.ndarray, Any]]:
+    def groups(self, start: Array, clients: Sequence[Client]) -> Iterator[tuple[np.ndarray, Any]]:
         """Row numbers of some clients and their models [n, d]: here one client after the other."""
+        start = to_host(start)
         for row, client in enumerate(clients):
             yield np.array([row]), self.train(start, *client)[np.newaxis]
 
-    def logits(self, model: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Outputs [n, 62] float32 of the flat `model` [d] for images `x` [n, 28, 28, 1], n >= 1."""
-        set_flat(self.network, model)
+    def logits(self, model: Array, x: np.ndarray) -> np.ndarray:
+        """Outputs [n, 62] float32 of the flat `model` [d] for images `x` [n, 28, 28, 1], n >= 1.
+
+        The model may be NumPy's or CuPy's; the outputs are NumPy's.
+        """
+        set_flat(self.network, to_host(model))
         parts = np.array_split(x, -(-len(x) // TRIED))  # equal sizes: the network is traced once
         return np.concatenate([self.network.predict_on_batch(part) for part in parts])
 
-    def error(self, model: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+    def error(self, model: Array, x: np.ndarray, y: np.ndarray) -> float:
         """Error rate of the flat `model` [d] on images `x` with labels `y`."""
         return error_rate(np.argmax(self.logits(model, x), axis=1), y)

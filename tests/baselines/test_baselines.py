@@ -17,7 +17,7 @@ from helpers import miniature, oracles
 from pdrr import Round, baselines, krum, mean, median, trimmed_mean
 from pdrr.baselines.dagmm import DAGMM, mixture_energy
 from pdrr.baselines.flagging import flag_largest
-from pdrr.baselines.jackknife import leave_one_out
+from pdrr.baselines.jackknife import equal, first_equal, leave_one_out
 from pdrr.baselines.rejection import ERR, LFR, err_and_lfr, union
 from pdrr.baselines.surrogate import snapshots
 from pdrr.baselines.vae import VAE
@@ -249,6 +249,41 @@ def test_krum_leaves_ties_that_are_broken_uniformly(linear, auxiliary):
     assert above < 2
     each = 300 * (2 - above) / tied.sum()
     assert np.abs(flagged[tied] - each).max() < 4 * np.sqrt(each)
+
+
+@pytest.mark.parametrize("d", [1, 5, 300, 1000])
+def test_of_equal_models_the_first_stands_for_all(d):
+    models = np.random.default_rng(d).integers(0, 2, (9, d)).astype(np.float32)
+    models[[4, 7]] = models[2]
+    models[5] = models[3]
+    models[5, -1] += 1  # so that only one coordinate, perhaps not a sampled one, differs
+    found = first_equal(models)
+    assert found == [min(j for j in range(9) if (models[j] == models[i]).all()) for i in range(9)]
+    assert [equal(models[i], models[3]) for i in range(9)] == [
+        bool((model == models[3]).all()) for model in models
+    ]
+
+
+@every_rule
+def test_the_same_aggregate_is_tried_once(rule, linear, auxiliary):
+    clients = oracles.distinct_values(9, 6, seed=2, dtype=np.float32)
+    clients[[4, 7]] = clients[2]
+    before = linear.tried
+    found = rejection(ERR, rule, linear, auxiliary).detect(still(clients))
+    models = [AGGREGATE[rule](clients, **RULES[rule]), *brute_force(rule, clients, **RULES[rule])]
+    assert linear.tried - before <= 8  # that of all, and without each of seven distinct models
+    if rule == "krum":
+        assert linear.tried - before == len({model.tobytes() for model in models})
+    assert found.scores[4] == found.scores[7] == found.scores[2]
+
+
+def test_a_model_that_did_not_move_has_no_impact_alone(linear, auxiliary):
+    observed = still(oracles.distinct_values(7, 6, seed=8, dtype=np.float32))
+    observed.clients[3] = observed.previous
+    before = linear.tried
+    found = rejection(LFR, "median", linear, auxiliary, leave_out="others").detect(observed)
+    assert found.scores[3] == 0
+    assert linear.tried - before == 7  # w_p, and the six that moved
 
 
 @every_rule

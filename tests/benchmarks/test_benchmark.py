@@ -499,18 +499,6 @@ def test_passes_are_seconds_by_those_of_one_pass():
     assert drawn(ax)[look("flower")] == [pytest.approx([100, 1]), pytest.approx([100, 0])]
 
 
-def test_bandwidth_is_bytes_of_the_stack_by_seconds_beside_copies():
-    records = made(names=("pdrr", "pdrr on GPU", "flower"))
-    records.provenance["copy_gb_s"]["GPU"] = 1000.0
-    (ax,) = performance.bandwidth(records, 50, 100_000).axes
-    points = drawn(ax)
-    assert set(points) == {look("pdrr"), look("pdrr on GPU")}
-    assert points[look("pdrr")][0][0] == pytest.approx(4e7 / 1e9)
-    assert points[look("pdrr on GPU")][0][0] == pytest.approx(4e6 / 1e9)
-    upright = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "None"]
-    assert upright == [9.5, 1000.0]
-
-
 def test_the_table_has_two_runs_side_by_side():
     parts = {"your run": made(), "recorded": made(seconds=2e-7, names=("pdrr",))}
     table = performance.times_table(parts, 50, 100_000)

@@ -714,7 +714,7 @@ def test_the_commands_end_in_one_line_and_leave_nothing(tmp_path, monkeypatch, c
 def test_file_names_that_are_no_text_are_shown_in_one_line(tmp_path, capfd):
     for name in (b"a\nb", b"\xff\xfe", b"\x1b[2J"):
         path = os.fsdecode(bytes(tmp_path) + b"/" + name + b".npz")
-        with open(path, "w") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write("text")
         with pytest.raises(SystemExit) as end:
             main(["data", "inspect", path])

@@ -10,6 +10,7 @@ import pytest
 from helpers import miniature
 from pdrr import config
 from pdrr.aggregators import AGGREGATORS
+from pdrr.baselines.rejection import Rejection
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments import alone, clock, comparison, scene, schemes
 from pdrr.experiments.server import Server, find
@@ -195,8 +196,11 @@ def test_what_it_does_not_know_is_refused(store):
         one_round("median", store, readings=("low",))
 
 
-def test_times_are_taken_side_by_side(store):
+def test_times_are_taken_side_by_side(store, monkeypatch):
+    trials, both = [], Rejection.detect_both
+    monkeypatch.setattr(Rejection, "detect_both", lambda *a: trials.append(a) or both(*a))
     found = clock.timing(profile="smoke", repeats=2, store=store)
+    assert len(trials) == 3 * (1 + 2)  # once a turn, for ERR and LFR
     assert len(found.table) == 2 * 5 * 3
     assert (found.table["seconds"] > 0).all()
     for _, run in found.runs.iterrows():

@@ -6,7 +6,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors
-import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
