@@ -28,6 +28,8 @@ ORDER = (
     ("attacks", "defenses"),
     ("baselines",),
     ("beyond",),
+    ("serving",),
+    ("flower",),
     ("config", "data"),
     ("federation",),
     ("experiments",),
