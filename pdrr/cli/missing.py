@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from importlib import metadata
 
-EXTRAS = ("kernels", "experiments", "docs", "coursework", "gpu", "pages", "peers")
+EXTRAS = ("kernels", "experiments", "docs", "coursework", "gpu", "pages", "flower", "peers")
 ALSO = {  # packages named otherwise than what is imported, or that another one brings along
     "PIL": "pillow",
     "bs4": "beautifulsoup4",
