@@ -1,0 +1,1 @@
+"""A federation under attack: handwritten digits, some clients that lie, and PDRR."""
