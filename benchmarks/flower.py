@@ -15,6 +15,7 @@ import csv
 import gc
 import json
 import logging
+import os
 import statistics
 import subprocess
 import sys
@@ -253,6 +254,7 @@ def main(words: list[str] | None = None) -> int:
             "date": date.today().isoformat(),
             "device": device(),
             "threads": threads(),
+            "load": round(os.getloadavg()[0], 1),  # of other work too, while this was measured
             "kernels": "on" if kernels_for(np.zeros((2, 2), np.float32)) else "off",
             "versions": {name: version(name) for name in ("flwr", "numpy", "pdrr")},
             "commit": commit(),
