@@ -1,10 +1,8 @@
-"""Tests of Flower's strategies need Flower, and say little."""
+"""Tests of Flower's strategies say little."""
 
 import logging
 
 import pytest
-
-pytest.importorskip("flwr.serverapp.strategy")
 
 
 @pytest.fixture(autouse=True)
