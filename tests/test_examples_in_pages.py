@@ -18,7 +18,8 @@ from pdrr.book import contents
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in PAGES}
-SELF_CONTAINED = ("README.md", "book/use.md", "book/threshold.md")  # the others show excerpts
+# the others show excerpts
+SELF_CONTAINED = ("README.md", "book/use.md", "book/federation.md", "book/threshold.md")
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 

@@ -82,7 +82,7 @@ def screen(
         elif times[node] > 1:
             found.refused[node] = f"needs to reply once, got {times[node]} replies"
         elif message.has_error():
-            found.failed[node] = str(message.error.reason)[:200]
+            found.failed[node] = _told(str(message.error.reason))
             found.errors.append(message)
         else:
             try:
@@ -93,6 +93,12 @@ def screen(
     found.missing = sorted(set(asked) - set(times))
     _same_form(found, forms)
     return found
+
+
+def _told(reason: str) -> str:
+    """The last line of an error, fit for a line of a log."""
+    last = ([line for line in reason.splitlines() if line.strip()] or [""])[-1]
+    return "".join(letter for letter in last if letter.isprintable())[:200]
 
 
 def _same_form(found: Screened, forms: dict[int, Form]) -> None:

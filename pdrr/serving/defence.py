@@ -109,7 +109,7 @@ class Defence:
 
     def __repr__(self) -> str:
         own = f"{RULES[self.rule].setting}={self.setting}" if RULES[self.rule].setting else ""
-        by = f"q={self.q}" if self.detector is None else f"judged by {self.detector!r}"
+        by = f"q={self.q}" if self.detector is None else f"judged by {type(self.detector).__name__}"
         return ", ".join(filter(None, [in_words(self.rule), own, by]))
 
     def own(self, k: int) -> dict[str, Any] | None:

@@ -1,11 +1,8 @@
-"""Tests of Flower's strategies need Flower, and the class that names the task of a message."""
+"""Tests of Flower's strategies say little."""
 
 import logging
 
 import pytest
-
-pytest.importorskip("flwr.serverapp.strategy")
-pytest.importorskip("flwr.supercore.task_identity")
 
 
 @pytest.fixture(autouse=True)

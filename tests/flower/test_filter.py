@@ -7,7 +7,7 @@ from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import FedAvg
 
 from benchmarks.fake_grid import FakeGrid, arrays_of, honest, reply, rounds
-from pdrr.flower import PDRRFilter
+from pdrr.flower import PDRR, PDRRFilter
 
 MODEL = {"weight": np.linspace(-1, 1, 300, dtype=np.float32).reshape(20, 15), "n": np.array(5)}
 INNER = {
@@ -157,6 +157,32 @@ def test_where_the_strategy_gives_no_model_the_previous_one_stays_and_it_is_said
     assert (got["weight"] == MODEL["weight"]).all()
     assert got["n"] == 5
     assert words in strategy.verdicts[0].notes[-1]
+
+
+def huge(client):
+    def train(message):
+        content = client(message)
+        if message.metadata.message_type == "train":
+            content["arrays"]["weight"] = Array(np.full((20, 15), 1e6, np.float32))
+        return content
+
+    return train
+
+
+@pytest.mark.parametrize(("rule", "own", "seen"), [
+    ("krum", {"c": 3, "q": 0.5}, False),
+    ("trimmed_mean", {"beta": 3, "q": 0.9}, True),
+    ("median", {"q": 0.7}, True),
+])  # fmt: skip
+def test_krum_s_statistic_overlooks_huge_numbers_and_krum_itself_leaves_them_aside(rule, own, seen):
+    grid = federation(bad=())
+    grid.clients[4] = huge(grid.clients[4])
+    strategy = PDRRFilter(FedAvg(), rule, **own)
+    got = arrays_of(rounds(strategy, grid, MODEL).arrays)["weight"]
+    assert (4 in strategy.verdicts[0].flagged) == seen
+    assert (np.abs(got).max() < 5) == seen
+    alone = PDRR(rule, **own)
+    assert np.abs(arrays_of(rounds(alone, grid, MODEL).arrays)["weight"]).max() < 5
 
 
 def test_too_few_replies_are_not_handed_on_unjudged():

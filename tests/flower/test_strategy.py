@@ -1,9 +1,6 @@
 """`PDRR` in a strategy's place, in a federation without processes."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +18,6 @@ from benchmarks.fake_grid import FakeGrid, Silent, arrays_of, honest, reply, rou
 from pdrr import beyond
 from pdrr.flower import PDRR
 
-ROOT = Path(__file__).parents[2]
 MODEL = {
     "weight": np.linspace(-1, 1, 300, dtype=np.float32).reshape(20, 15),
     "bias": np.zeros(15, np.float64),
@@ -162,6 +158,18 @@ def test_failed_and_missing_clients_are_no_evidence():
     assert set(verdict.flagged) == bad
     assert len(verdict.nodes) == metrics["pdrr-replies"] == 8
     assert (metrics["pdrr-failed"], metrics["pdrr-missing"]) == (1, 1)
+
+
+def test_of_an_error_only_the_last_line_is_kept_without_control_characters():
+    def colourful(_):
+        raise ValueError("Traceback\n  many lines\n\x1b[31mValueError: why\x1b[0m\n\n")
+
+    grid, _ = federation()
+    node = next(iter(grid.clients))
+    grid.clients[node] = colourful
+    strategy = PDRR("median", q=0.7)
+    one_round(strategy, grid)
+    assert strategy.verdicts[0].failed[node] == "[31mValueError: why[0m"
 
 
 @pytest.mark.parametrize("client", [failing, silent])
@@ -319,28 +327,3 @@ def test_a_model_that_is_not_finite_is_not_sent():
     broken = {**MODEL, "bias": np.full(15, np.inf)}
     with pytest.raises(ValueError, match="a finite model to send"):
         rounds(PDRR("median", q=0.7), grid, broken)
-
-
-def test_it_is_told_to_configure_first():
-    with pytest.raises(RuntimeError, match="needs configure_train before"):
-        PDRR("median", q=0.7).aggregate_train(1, [])
-
-
-def test_its_own_settings_and_those_of_fedavg_are_checked_at_once(tmp_path):
-    with pytest.raises(TypeError, match="needs beta, got none"):
-        PDRR("trimmed_mean", q=0.9)
-    with pytest.raises(TypeError, match="fraction_of"):
-        PDRR("median", q=0.9, fraction_of=1)
-    with pytest.raises(ValueError, match="a file in a folder"):
-        PDRR("median", q=0.9, verdicts_path=tmp_path)
-
-
-def test_without_flower_one_line_says_what_to_install():
-    code = "import sys; sys.modules['flwr'] = None; import pdrr.flower"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    last = done.stderr.strip().splitlines()[-1]
-    assert last == (
-        "ModuleNotFoundError: pdrr.flower needs Flower 1.30 or newer: pip install 'pdrr[flower]'"
-    )

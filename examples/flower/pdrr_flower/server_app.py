@@ -17,7 +17,12 @@ def make_strategy(context: Context) -> Strategy:
     settings = context.run_config
     rule, share = str(settings["rule"]), float(settings["share"])
     nodes = int(settings["min-nodes"])
-    usual = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
+    usual = {
+        "fraction_evaluate": float(settings["fraction-evaluate"]),
+        "min_train_nodes": nodes,
+        "min_evaluate_nodes": nodes,
+        "min_available_nodes": nodes,
+    }
     own = {"krum": {"c": share}, "trimmed_mean": {"beta": share}, "median": {}}[rule]
     told = {"truth_key": "malicious", "verdicts_path": str(settings["verdicts"]) or None}
     q = float(settings["q"]) or Q[rule]
@@ -40,7 +45,7 @@ def main(grid: Grid, context: Context) -> None:
     settings = context.run_config
     x, y = task.load_test_data()
 
-    def try_out(number: int, arrays: ArrayRecord) -> MetricRecord:
+    def try_out(_: int, arrays: ArrayRecord) -> MetricRecord:
         loss, accuracy = task.evaluate({k: v.numpy() for k, v in arrays.items()}, x, y)
         return MetricRecord({"loss": loss, "accuracy": accuracy})
 

@@ -91,7 +91,7 @@ def train(model: Model, x: np.ndarray, y: np.ndarray, epochs: int, rate: float, 
             model["output.bias"] -= step * odds.sum(axis=0)
             model["hidden.weight"] -= step * x[rows].T @ back
             model["hidden.bias"] -= step * back.sum(axis=0)
-            model["steps"] = model["steps"] + 1
+            model["steps"] = np.asarray(model["steps"] + 1)
     return model
 
 
@@ -144,4 +144,4 @@ def unflat(vector: np.ndarray, like: Model) -> Model:
     names = [name for name in like if name != "steps"]
     parts = np.split(vector, np.cumsum([like[name].size for name in names])[:-1])
     shaped = {name: part.reshape(like[name].shape) for name, part in zip(names, parts, strict=True)}
-    return {**shaped, "steps": like["steps"] + 1}
+    return {**shaped, "steps": np.asarray(like["steps"] + 1)}
