@@ -20,7 +20,7 @@ import numpy as np
 from pdrr.core.arrays import Array, array_namespace, blocks, device, like, select, to_host
 from pdrr.core.checks import check_beta, check_c, check_finite, check_int, finite_rows
 from pdrr.core.dispatch import accelerated
-from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.distances import krum_choice, pairwise_squared_distances
 from pdrr.core.order import (
     checked_middle,
     kept_fraction,
@@ -242,14 +242,15 @@ def suspicion(rule: str, statistic: np.ndarray) -> np.ndarray:
     largest = statistic.max()
     if largest <= 0:
         return np.zeros_like(statistic)
-    share = np.asarray(statistic / largest)
-    return 1 - share if rule == "median" else share
+    # one division: a score at the threshold is not rounded to below it
+    return np.asarray((largest - statistic if rule == "median" else statistic) / largest)
 
 
 def krum_of_rows(observed: Round, rows: np.ndarray, distances: np.ndarray, *, c: int) -> Array:
     """Krum among the given rows of a round, from the squared distances [k, k] of all models."""
     among = distances[np.ix_(rows, rows)]
-    best = np.argmin(krum_scores(among, neighbours=len(rows) - c - 2))
+    neighbours = len(rows) - c - 2
+    best = krum_choice(observed.clients, observed.previous, rows, among, neighbours)
     return array_namespace(observed.clients).asarray(
         observed.clients[int(rows[best]), :], copy=True
     )
