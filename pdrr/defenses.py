@@ -342,7 +342,7 @@ def checked_count(
         x = select(observed.clients[:, cols], rows)
         finite = finite and bool(xp.all(xp.isfinite(x)))
         ordered = sort_clients(x)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             part = xp.astype(trimmed_mean_of_sorted(ordered, beta), x.dtype)
             kept = kept_fraction(x, beta, ordered)
         counted = xp.ones(part.shape, dtype=xp.bool, device=device(part))

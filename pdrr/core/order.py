@@ -174,6 +174,6 @@ def _per_block(
     for cols in blocks(d, k):
         x = clients[:, cols] if rows is None else select(clients[:, cols], rows)
         finite = finite and bool(xp.all(xp.isfinite(x)))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             parts.append(xp.astype(rule(x), clients.dtype))
     return xp.concat(parts), finite

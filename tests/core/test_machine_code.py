@@ -47,7 +47,7 @@ def kept(tmp_path, ending):
     return found
 
 
-def test_machine_code_is_kept_on_disk(toy, tmp_path):
+def test_machine_code_is_kept_on_disk(toy):
     first, second = toy(), toy()
     assert first(21) == second(21) == 42
     assert (sum(first.stats.cache_hits.values()), sum(second.stats.cache_hits.values())) == (0, 1)
@@ -57,12 +57,12 @@ def test_machine_code_is_kept_on_disk(toy, tmp_path):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda old: b"",
+        lambda old: old[:0],
         lambda old: old[:1],
         lambda old: old[: len(old) // 2],
         lambda old: old[:-1],
         lambda old: b"\0" * len(old),
-        lambda old: b"not a pickle",
+        lambda old: b"not a pickle" + old,
         lambda old: old[:20] + b"\xff" * 20 + old[40:],
     ],
 )
@@ -101,7 +101,7 @@ class Gone(io.StringIO):
     def isatty(self):
         return True
 
-    def write(self, _):
+    def write(self, *_):
         raise OSError(errno.EIO, "Input/output error")
 
     flush = write

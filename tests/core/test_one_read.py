@@ -16,7 +16,13 @@ from pdrr.core import dispatch, distances, order
 from pdrr.core.kernels import numba, pieces, sorting
 from pdrr.defenses import checked_count
 
-RULES = {"mean": {}, "krum": {"c": 1}, "trimmed_mean": {"beta": 2}, "median": {}, "bulyan": {"c": 1}}
+RULES = {
+    "mean": {},
+    "krum": {"c": 1},
+    "trimmed_mean": {"beta": 2},
+    "median": {},
+    "bulyan": {"c": 1},
+}
 DEFENCES = {"krum": {"c": 1}, "trimmed_mean": {"beta": 2}, "median": {}}
 MAX = float(np.finfo(np.float64).max)
 both = pytest.mark.parametrize("kernels", ["on", "off"])
@@ -50,7 +56,9 @@ def test_each_pass_finds_a_value_that_is_not_finite_and_only_in_its_rows(data):
                 finite = f(*arguments)[-1]
                 assert type(finite) is bool
                 # sums of the largest values may overflow: then the pass is not sure
-                assert finite in ((rows is others,) if kind != "largest" else (False, rows is others))
+                assert finite in (
+                    (rows is others,) if kind != "largest" else (False, rows is others)
+                )
 
 
 @both
@@ -168,7 +176,9 @@ def plain_picks(squared, c):
     return picked
 
 
-@given(st.integers(3, 40), st.integers(0, 10**6), st.sampled_from(["gauss", "ties", "clones", "inf"]))
+@given(
+    st.integers(3, 40), st.integers(0, 10**6), st.sampled_from(["gauss", "ties", "clones", "inf"])
+)
 def test_picks_are_those_of_krum_on_what_remains(k, seed, kind):
     rng = np.random.default_rng(seed)
     points = rng.normal(size=(k, 3)) if kind != "ties" else rng.integers(0, 2, (k, 3)).astype(float)
