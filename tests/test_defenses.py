@@ -635,9 +635,8 @@ def test_settings_that_do_not_fit_the_round_are_refused(rule, settings, needed, 
 def test_a_median_count_at_the_threshold_is_flagged(n_r, q):
     # lambda_D = (1 - q) max n^r is the second count exactly (section 4.3)
     own = np.repeat([0, 1, 2], n_r)
-    x = np.stack(
-        [np.where(own == i, 1.0, np.where((own + 1) % 3 == i, 0.0, 2.0)) for i in range(3)]
-    )
+    others = [np.where((own + 1) % 3 == i, 0.0, 2.0) for i in range(3)]
+    x = np.stack([np.where(own == i, 1.0, other) for i, other in enumerate(others)])
     found = PDRR("median", q=q).detect(Round(x, np.full(sum(n_r), -9.0)))
     assert found.statistic.tolist() == n_r
     assert found.flagged.tolist() == [False, True, True]
