@@ -105,7 +105,7 @@ def test_means_of_huge_values_are_finite_and_right(name, kernels, monkeypatch):
         np.testing.assert_allclose(median(x), middle, rtol=1e-14)
         found = PDRR("median", q=1).detect(Round(x, np.zeros(x.shape[1])))
         np.testing.assert_allclose(found.pre_aggregate, middle, rtol=1e-14)
-        assert found.notes == ()
+        assert not [note for note in found.notes if "finite" in note]
         assert np.isfinite(found.scores).all()
 
 
@@ -217,7 +217,8 @@ def test_seventy_thousand_equal_models_share_what_is_kept(kernels, monkeypatch):
     assert found.flagged.sum() == 2
 
 
-def test_a_few_coordinates_of_very_many_models_are_sorted_without_a_tile():
+def test_a_few_coordinates_of_very_many_models_are_sorted_without_a_tile(monkeypatch):
+    monkeypatch.delenv("PDRR_KERNELS", raising=False)
     assert dispatch.kernels_for(np.zeros((20_000, 1), np.float32)) is None
     assert dispatch.kernels_for(np.zeros((20_000, 16), np.float32)) is numba
     assert dispatch.kernels_for(np.zeros((50, 1), np.float32)) is numba
