@@ -27,7 +27,7 @@ from pdrr.baselines.jackknife import kept_values, mean_without
 from pdrr.book import performance
 from pdrr.core.files import digest
 from pdrr.core.keras import keras
-from pdrr.core.kernels.numba import processors
+from pdrr.core.kernels.pieces import processors
 from pdrr.experiments import provenance, scene
 from pdrr.federation.network import get_flat, set_flat
 from pdrr.federation.store import Store

@@ -23,6 +23,7 @@ from pdrr import (
     q_range,
     trimmed_mean,
 )
+from pdrr.defenses import suspicion
 
 # rule -> settings that are legal for k = 7
 RULES = {"krum": {"c": 2}, "trimmed_mean": {"beta": 2}, "median": {}}
@@ -617,3 +618,33 @@ def test_settings_that_do_not_fit_the_round_are_refused(rule, settings, needed, 
         PDRR(rule, q=0.9, **settings).detect(gaussian_round(16))
     assert given in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("n_r", "q"),
+    [
+        ([10, 9, 1], 0.1),
+        ([10, 8, 1], 0.2),
+        ([10, 7, 1], 0.3),
+        ([10, 3, 1], 0.7),
+        ([5, 4, 1], 0.2),
+        ([20, 19, 1], 0.05),
+        ([100, 99, 1], 0.01),
+    ],
+)
+def test_a_median_count_at_the_threshold_is_flagged(n_r, q):
+    # lambda_D = (1 - q) max n^r is the second count exactly (section 4.3)
+    own = np.repeat([0, 1, 2], n_r)
+    others = [np.where((own + 1) % 3 == i, 0.0, 2.0) for i in range(3)]
+    x = np.stack([np.where(own == i, 1.0, other) for i, other in enumerate(others)])
+    found = PDRR("median", q=q).detect(Round(x, np.full(sum(n_r), -9.0)))
+    assert found.statistic.tolist() == n_r
+    assert found.flagged.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("largest", [7, 10, 20, 99, 100])
+def test_a_score_at_every_decimal_threshold_counts_as_reaching_it(largest):
+    for count in range(1, largest):
+        for rule, reached in (("median", largest - count), ("trimmed_mean", count)):
+            score = suspicion(rule, np.array([largest, count], float))[1]
+            assert score == reached / largest

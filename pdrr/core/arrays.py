@@ -5,7 +5,9 @@ Everything else asks `array_namespace(x)` for the functions and then writes plai
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import array_api_compat
@@ -78,10 +80,45 @@ def blocks(d: int, k: int = 1) -> Iterator[slice]:
 
 def progress(pieces: Iterable[R], total: int) -> Iterator[R]:
     """The pieces; on a terminal, with a bar and the time left if they take over three seconds."""
+    screen = sys.stderr
+    if screen is None or screen.closed or not screen.isatty():
+        yield from pieces
+        return
     # the bar closes also where somebody stops half-way
     yield from tqdm(
-        pieces, total=total, desc="models", unit="block", delay=3, leave=False, disable=None
+        pieces,
+        total=total,
+        desc="models",
+        unit="block",
+        delay=3,
+        leave=False,
+        file=Forgiving(screen),
     )
+
+
+class Forgiving:
+    """A screen that may be closed, or its terminal gone, while a bar is shown: no bar then."""
+
+    def __init__(self, screen: Any) -> None:
+        self.screen, self.encoding = screen, getattr(screen, "encoding", None)
+
+    def write(self, words: str) -> None:
+        """Show the words if that is possible."""
+        with suppress(OSError, ValueError):
+            self.screen.write(words)
+
+    def flush(self) -> None:
+        """Show them now."""
+        with suppress(OSError, ValueError):
+            self.screen.flush()
+
+    def isatty(self) -> bool:
+        """It was a terminal when the bar began."""
+        return True
+
+    def fileno(self) -> int:
+        """Its number, from which the width is asked; ValueError or OSError if it is closed."""
+        return int(self.screen.fileno())
 
 
 def select(block: Array, rows: np.ndarray) -> Array:

@@ -49,8 +49,10 @@ def kernels_for(clients: Array) -> ModuleType | None:
         return kernels if kernels.fits(clients) else None
     if type(clients) not in HOST_STACKS:
         return None
+    k, d = clients.shape if clients.ndim == 2 else (1, 1)
     fits = (
-        clients.dtype in (np.float32, np.float64)
+        (d >= 16 or k < 1000)  # a tile of a few coordinates would be filled with nothing
+        and clients.dtype in (np.float32, np.float64)
         and clients.dtype.isnative
         and clients.flags.aligned
         and clients.strides[1] == clients.itemsize

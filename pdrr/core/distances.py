@@ -102,6 +102,66 @@ def pair_distances(
     return total
 
 
+def krum_choice(
+    clients: Array, previous: Array | None, rows: np.ndarray, among: np.ndarray, neighbours: int
+) -> int:
+    """Which of the given rows of a finite stack Krum selects, as a place in `rows`.
+
+    Parameters
+    ----------
+    clients, previous
+        As in `pairwise_squared_distances`.
+    rows : int array [n]
+    among : array [n, n]
+        Their squared distances.
+    neighbours : int
+        As in `krum_scores`.
+    """
+    scores = krum_scores(among, neighbours=neighbours)
+    if not np.isfinite(scores).any():
+        scores = krum_scores(shrunk_distances(clients, previous, rows), neighbours=neighbours)
+    return int(np.argmin(scores))
+
+
+def shrunk_distances(clients: Array, previous: Array | None, rows: np.ndarray) -> np.ndarray:
+    """Squared distances [n, n] of the given rows times a power of two with which none overflows.
+
+    The rows are copied: only for models so large that distances cannot tell them apart.
+    """
+    shrink = 2.0**-600
+    base = None if previous is None else float64(previous) * shrink
+    return pairwise_squared_distances(float64(select(clients, rows)) * shrink, base)
+
+
+def bulyan_picks(squared: np.ndarray, c: int) -> np.ndarray:
+    """Rows [k - 2 * c] that iterated Krum picks, in their order of picking.
+
+    Each row of distances is sorted once. A pick is then taken out of all rows, which stay sorted:
+    the scores are those of `krum_scores` on the models that remain, bit for bit.
+
+    Parameters
+    ----------
+    squared : array [k, k]
+        Squared distances.
+    c : int
+    """
+    k = len(squared)
+    others = squared.copy()
+    np.fill_diagonal(others, np.inf)
+    place = np.argsort(others, axis=1, kind="stable").astype(np.int32)
+    ordered, remaining = np.take_along_axis(others, place, axis=1), np.arange(k)
+    picked = []
+    for n in range(k, 2 * c, -1):
+        nearest = ordered[:, : min(max(1, n - c - 2), n - 1)]
+        best = int(np.argmin(nearest.sum(axis=1)))
+        picked.append(remaining[best])
+        left = np.arange(n) != best
+        stay = place[left] != picked[-1]
+        place, ordered = (x[left][stay].reshape(n - 1, n - 1) for x in (place, ordered))
+        remaining = remaining[left]
+    return np.array(picked)
+
+
 def krum_scores(squared_distances: np.ndarray, *, neighbours: int) -> np.ndarray:
     """Sum of squared distances of each model to its nearest `neighbours` other models.
 

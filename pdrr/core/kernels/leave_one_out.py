@@ -7,14 +7,13 @@ the model itself: nothing else of the stack is read again.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pdrr.core.kernels.machine_code import kernel
 from pdrr.core.kernels.network import GROUP
 from pdrr.core.kernels.sorting import WIDTH, sort_tile
-from pdrr.core.kernels.sums import fetch
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def kept_values(flat, starts, program, ranks, middle, edges, total):
     """Writes `edges` [3, d] and `total` [d]; at each tile WIDTH values of a row are read.
 
@@ -23,7 +22,6 @@ def kept_values(flat, starts, program, ranks, middle, edges, total):
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
     for at in range(0, total.size, WIDTH):
         m = min(WIDTH, total.size - at)
-        fetch(flat, starts, at, total.size, buffers)
         sort_tile(flat, starts, at, program, buffers)
         centre = buffers[ranks[middle] * WIDTH :][:m]
         edges[0, at : at + m] = buffers[ranks[0] * WIDTH :][:m]
@@ -37,7 +35,7 @@ def kept_values(flat, starts, program, ranks, middle, edges, total):
                 out[j] += np.float64(row[j]) - np.float64(centre[j])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def mean_without(x, low, middle, high, total, n, out):
     """The mean of the `n` values that are kept without the model `x`; the rest are [d]."""
     for j in range(out.size):

@@ -6,24 +6,21 @@ They take a piece of a stack as `kernels.sorting` does.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pdrr.core.kernels.machine_code import kernel
 from pdrr.core.kernels.network import GROUP
 from pdrr.core.kernels.sorting import WIDTH, any_equal, sort_tile, tally
-from pdrr.core.kernels.sums import STRIDE, fetch, products_3, products_5
-
-# sums of float64 terms may be added in any order, which vector instructions need
-any_order = {"reassoc", "contract", "nsz"}
+from pdrr.core.kernels.sums import PADDING, gram_tile, products, request
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def step(n, value, other):
     """`n` with 1 more if the value is the larger one, 1 less if the other is."""
     n = n + np.int32(1) if value > other else n
     return n - np.int32(1) if value < other else n
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def compare(x, y0, y1, y2, y3, twice):
     """Add to `twice` [m] how many of four rows lie below x, less how many lie above it."""
     for j in range(x.size):
@@ -33,7 +30,7 @@ def compare(x, y0, y1, y2, y3, twice):
         twice[j] = step(n, x[j], y3[j])
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
+@kernel(any_order=True)
 def powers(twice):
     """The sums of whole numbers and of their squares."""
     total = square = 0.0
@@ -44,7 +41,7 @@ def powers(twice):
     return total, square
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def rank_sums(flat, starts, d):
     """[2, k]: sums of twice the mid-rank of each model, and of the square of that: exact.
 
@@ -54,13 +51,12 @@ def rank_sums(flat, starts, d):
     k = starts.size
     twice = np.empty(WIDTH, np.int32)
     result = np.zeros((2, k))
-    sink = np.empty(1, flat.dtype)
     for at in range(0, d, WIDTH):
         m = min(WIDTH, d - at)
-        fetch(flat, starts, at, d, sink)
         for i in range(k):
             x, own = flat[starts[i] + at :][:m], twice[:m]
             own[:] = k + 1
+            request(flat, starts[i] + at + WIDTH, WIDTH)
             for other in range(0, k, 4):
                 # a row too many is the model itself: neither below nor above
                 y0 = flat[starts[other] + at :][:m]
@@ -74,27 +70,27 @@ def rank_sums(flat, starts, d):
     return result
 
 
-@njit(cache=True, nogil=True)
-def dropped_share(flat, starts, at, edge, beta, below_equal, low, share):
+@kernel()
+def dropped_share(flat, starts, at, edge, beta, counts, low, share):
     """How much of a value equal to `edge` [m] is among the beta smallest, or largest, values."""
     m, k = edge.size, starts.size
-    below_equal[:m] = 0
+    below, equal = counts[0, :m], counts[1, :m]
+    counts[:] = 0
     for i in range(k):
-        tally(flat[starts[i] + at :][:m], edge, below_equal)
+        tally(flat[starts[i] + at :][:m], edge, below, equal)
     for j in range(m):
-        below, equal = below_equal[j] % 65_536, below_equal[j] // 65_536
-        outside = below if low else k - below - equal
-        share[j] = (beta - outside) / equal
+        outside = below[j] if low else k - below[j] - equal[j]
+        share[j] = (beta - outside) / equal[j]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def sides(x, low, high, out):
     """-1 below `low`, 1 above `high`, else 0."""
     for j in range(x.size):
         out[j] = np.float64(x[j] > high[j]) - np.float64(x[j] < low[j])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def shared_sides(x, low, high, low_share, high_share, out):
     """The same, with a share of it for the values at the edges."""
     for j in range(x.size):
@@ -105,42 +101,37 @@ def shared_sides(x, low, high, low_share, high_share, out):
         out[j] = up - down
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def side_products(flat, starts, d, program, ranks, beta, side):
     """Inner products [k, k] of the sides; only the lower triangle counts.
 
     They are taken `side` rows by `side` rows, 3 or 5. `ranks` are those of the kept values and of
     the nearest dropped on each side.
     """
-    k, width = starts.size, (4 if side == 5 else 2) * WIDTH
-    padded = (k + side - 1) // side * side
+    k, (width, _) = starts.size, gram_tile(side)
+    padded, stride = (k + side - 1) // side * side, width + PADDING
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     low_share, high_share = np.empty(WIDTH), np.empty(WIDTH)
-    below_equal = np.empty(WIDTH, np.int32)
-    rows, result = np.zeros(padded * STRIDE), np.zeros((padded, padded))
+    counts = np.empty((2, WIDTH), np.int32)
+    rows, result = np.zeros(padded * stride), np.zeros((padded, padded))
     for begin in range(0, d, width):
         end = min(begin + width, d)
         for at in range(begin, end, WIDTH):
             m = min(WIDTH, d - at)
-            fetch(flat, starts, at, d, buffers)
             sort_tile(flat, starts, at, program, buffers)
             low, high = buffers[ranks[1] * WIDTH :][:m], buffers[ranks[-2] * WIDTH :][:m]
             shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m])
             shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m])
             if shared:
-                dropped_share(flat, starts, at, low, beta, below_equal, True, low_share)
-                dropped_share(flat, starts, at, high, beta, below_equal, False, high_share)
+                dropped_share(flat, starts, at, low, beta, counts, True, low_share)
+                dropped_share(flat, starts, at, high, beta, counts, False, high_share)
             for i in range(k):
-                x, out = flat[starts[i] + at :][:m], rows[i * STRIDE + at - begin :][:m]
+                x, out = flat[starts[i] + at :][:m], rows[i * stride + at - begin :][:m]
                 if shared:
                     shared_sides(x, low, high, low_share, high_share, out)
                 else:
                     sides(x, low, high, out)
         for i in range(0, padded, side):
             for j in range(0, i + 1, side):
-                block = result[i : i + side, j : j + side]
-                if side == 5:
-                    products_5(rows, i * STRIDE, j * STRIDE, end - begin, block)
-                else:
-                    products_3(rows, i * STRIDE, j * STRIDE, end - begin, block)
+                products(rows, stride, end - begin, side, result, i, j)
     return result[:k, :k]

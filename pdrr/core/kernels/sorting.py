@@ -11,25 +11,24 @@ vector instructions.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pdrr.core.kernels.columns import add_rows, finite_sums, grown
+from pdrr.core.kernels.machine_code import kernel
 from pdrr.core.kernels.network import GROUP
-from pdrr.core.kernels.sums import fetch
+from pdrr.core.kernels.sums import request_part, zero
+from pdrr.core.order import HUGE, SHRINK
 
-WIDTH = 256
+WIDTH = 128
 """Coordinates in a tile. With more, rows of a tile would share lines of the first cache."""
 
-# sums of float64 terms may be added in any order, which vector instructions need
-any_order = {"reassoc", "contract", "nsz"}
 
-
-@njit(cache=True, nogil=True)
+@kernel()
 def pair(a, b):
     """The smaller and the larger of two values."""
     return (a if a < b else b), (b if a < b else a)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def sort_group(x0, x1, x2, x3, out):
     """Four rows [WIDTH] into one sorted group [GROUP * WIDTH]."""
     for j in range(WIDTH):
@@ -44,7 +43,7 @@ def sort_group(x0, x1, x2, x3, out):
         out[3 * WIDTH + j] = d
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def merge(x, y, smaller, larger):
     """Two sorted groups into one of the four smaller and one of the four larger values."""
     for j in range(WIDTH):
@@ -67,7 +66,16 @@ def merge(x, y, smaller, larger):
         larger[3 * WIDTH + j] = b3
 
 
-@njit(cache=True, nogil=True)
+@kernel()
+def finite_tile(flat, starts, at):
+    """Whether WIDTH coordinates of all models are finite, or False where that is not sure."""
+    total = flat[starts[0] + at] * 0
+    for start in starts:
+        total += zero(flat[start + at :][:WIDTH])
+    return total == 0
+
+
+@kernel()
 def sort_tile(flat, starts, at, program, buffers):
     """Sort WIDTH coordinates of all models into the groups `buffers`, as `program` says."""
     k, size = starts.size, GROUP * WIDTH
@@ -78,19 +86,26 @@ def sort_tile(flat, starts, at, program, buffers):
         x2 = flat[starts[i + 2] + at :][:WIDTH] if i + 2 < k else infinite
         x3 = flat[starts[i + 3] + at :][:WIDTH] if i + 3 < k else infinite
         sort_group(x0, x1, x2, x3, buffers[i * WIDTH :][:size])
-    for t in range(program.shape[0]):
+    parts = program.shape[0]
+    for t in range(parts):
+        request_part(flat, starts, at + WIDTH, WIDTH, t, parts)
         x, y = buffers[program[t, 0] * size :][:size], buffers[program[t, 1] * size :][:size]
         u, v = buffers[program[t, 2] * size :][:size], buffers[program[t, 3] * size :][:size]
         merge(x, y, u, v)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def mean_tile(ranks, buffers, total, out):
     """Mean of the sorted middle rows, added from small to large as NumPy adds them."""
     m = out.size
     for j in range(m):
         total[j] = 0.0
-    for rank in ranks:
+    n = ranks.size // 4 * 4
+    for i in range(0, n, 4):
+        x0, x1 = buffers[ranks[i] * WIDTH :][:m], buffers[ranks[i + 1] * WIDTH :][:m]
+        x2, x3 = buffers[ranks[i + 2] * WIDTH :][:m], buffers[ranks[i + 3] * WIDTH :][:m]
+        add_rows(x0, x1, x2, x3, total[:m])
+    for rank in ranks[n:]:
         row = buffers[rank * WIDTH :][:m]
         for j in range(m):
             total[j] += row[j]
@@ -99,45 +114,57 @@ def mean_tile(ranks, buffers, total, out):
         # of equal values exactly that value, as in `trimmed_mean_of_sorted`
         mean = total[j] / ranks.size
         out[j] = low[j] if low[j] == high[j] else mean
+    if not finite_sums(total[:m]):
+        for j in range(m):
+            if not np.isfinite(total[j]) and low[j] != high[j]:
+                total[j] = 0.0
+                for rank in ranks:
+                    total[j] += buffers[rank * WIDTH + j] * SHRINK
+                out[j] = grown(total[j] / ranks.size)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def middle_mean(flat, starts, program, ranks, out):
-    """Mean of the middle values into `out` [d]; at each tile WIDTH values of a row are read."""
+    """Mean of the middle values into `out` [d]; at each tile WIDTH values of a row are read.
+
+    True if all these are finite.
+    """
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
-    total = np.empty(WIDTH)
+    total, finite = np.empty(WIDTH), True
     for at in range(0, out.size, WIDTH):
-        fetch(flat, starts, at, out.size, buffers)
+        finite &= finite_tile(flat, starts, at)
         sort_tile(flat, starts, at, program, buffers)
         mean_tile(ranks, buffers, total, out[at : at + WIDTH])
+    return finite
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def closest_to_median(flat, starts, program, ranks, gamma, out):
     """Mean of the `gamma` values closest to the median into `out` [d]; `ranks` are all of them."""
     k = starts.size
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     for at in range(0, out.size, WIDTH):
-        fetch(flat, starts, at, out.size, buffers)
         sort_tile(flat, starts, at, program, buffers)
         lower, upper = ranks[(k - 1) // 2] * WIDTH, ranks[k // 2] * WIDTH
         for j in range(min(WIDTH, out.size - at)):
-            middle = (np.float64(buffers[lower + j]) + np.float64(buffers[upper + j])) / 2
             first, last = 0, k - 1
+            least, most = buffers[ranks[0] * WIDTH + j], buffers[ranks[-1] * WIDTH + j]
+            scale = SHRINK if max(-least, most) > HUGE else 1.0
+            middle = (scale * buffers[lower + j] + scale * buffers[upper + j]) / 2
             while last - first >= gamma:  # the farther end falls off; of equally far ones the last
-                below = middle - buffers[ranks[first] * WIDTH + j]
-                above = buffers[ranks[last] * WIDTH + j] - middle
+                below = middle - scale * buffers[ranks[first] * WIDTH + j]
+                above = scale * buffers[ranks[last] * WIDTH + j] - middle
                 if below > above:
                     first += 1
                 else:
                     last -= 1
             total = 0.0
             for rank in ranks[first : last + 1]:
-                total += buffers[rank * WIDTH + j]
-            out[at + j] = total / gamma
+                total += scale * buffers[rank * WIDTH + j]
+            out[at + j] = total / gamma if scale == 1.0 else grown(total / gamma)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def middle_direction(flat, starts, previous, program, ranks, out):
     """Signs of the mean of the middle differences to `previous` [d], as numbers, into `out` [d].
 
@@ -146,7 +173,6 @@ def middle_direction(flat, starts, previous, program, ranks, out):
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
     total = np.empty(WIDTH)
     for at in range(0, out.size, WIDTH):
-        fetch(flat, starts, at, out.size, buffers)
         p = previous[at : at + WIDTH]
         sort_tile(flat, starts, at, program, buffers)
         total[:] = 0.0
@@ -161,47 +187,49 @@ def middle_direction(flat, starts, previous, program, ranks, out):
             out[at + j] = np.sign(mean)
 
 
-@njit(cache=True, nogil=True)
-def tally(x, edge, below_equal):
-    """Add one model to the numbers of models below an edge [m] and, times 65,536, equal to it."""
+@kernel()
+def tally(x, edge, below, equal):
+    """Add one model to the numbers of models below an edge [m] and equal to it."""
     for j in range(x.size):
-        below_equal[j] += np.int32(x[j] < edge[j]) + 65_536 * np.int32(x[j] == edge[j])
+        below[j] += np.int32(x[j] < edge[j])
+        equal[j] += np.int32(x[j] == edge[j])
 
 
-@njit(cache=True, nogil=True)
-def kept_share(flat, starts, at, edge, beta, below_equal, share):
+@kernel()
+def kept_share(flat, starts, at, edge, beta, counts, share):
     """How much of a value equal to `edge` [m] has the ranks beta, ..., k - beta - 1."""
     m, stop = edge.size, starts.size - beta
-    for j in range(m):
-        below_equal[j] = 0
+    below, equal = counts[0, :m], counts[1, :m]
+    counts[:] = 0
     for i in range(starts.size):
-        tally(flat[starts[i] + at : starts[i] + at + m], edge, below_equal)
+        tally(flat[starts[i] + at : starts[i] + at + m], edge, below, equal)
     for j in range(m):
-        below, equal = below_equal[j] % 65_536, below_equal[j] // 65_536
-        share[j] = (min(below + equal, stop) - max(below, beta)) / equal
+        share[j] = (min(below[j] + equal[j], stop) - max(below[j], beta)) / equal[j]
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
+@kernel(any_order=True)
 def kept(x, low, high, low_share, high_share):
-    """How many of the values x [m] are kept, as in `kept_fraction`."""
-    total = 0.0
+    """How many of the values x [m] are kept, as in `kept_fraction`; 0, or NaN as `zero` has it."""
+    total, poison = 0.0, x[0] * 0
     for j in range(x.size):
         term = 1.0 if (x[j] > low[j]) & (x[j] < high[j]) else 0.0
         term = low_share[j] if x[j] == low[j] else term
         total += high_share[j] if x[j] == high[j] else term
-    return total
+        poison += x[j] * 0
+    return total, poison
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
+@kernel(any_order=True)
 def kept_whole(x, low, high):
     """The same where no kept value is shared with a dropped one."""
-    total = np.float32(0)
+    total, poison = np.float32(0), x[0] * 0
     for j in range(x.size):
         total += np.float32((x[j] >= low[j]) & (x[j] <= high[j]))
-    return total
+        poison += x[j] * 0
+    return np.float64(total), poison
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def any_equal(x, y):
     """Whether two rows meet anywhere."""
     equal = 0
@@ -210,21 +238,20 @@ def any_equal(x, y):
     return equal > 0
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def count(flat, starts, previous, program, ranks, beta, zero_change, out):
-    """Writes `out` [d] as `middle_mean` does; returns [2, k]: trimmed, remained.
+    """Writes `out` [d] as `middle_mean` does; returns [3, k]: trimmed, remained, not all finite.
 
     `ranks` are those of the kept values and, where beta > 0, of the nearest dropped on each side.
     """
     k = starts.size
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     total, low_share, high_share = np.empty(WIDTH), np.empty(WIDTH), np.empty(WIDTH)
-    below_equal = np.empty(WIDTH, np.int32)
+    counts = np.empty((2, WIDTH), np.int32)
     kept_ranks = ranks[1:-1] if beta else ranks
-    result = np.zeros((2, k))
+    result = np.zeros((3, k))
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
-        fetch(flat, starts, at, out.size, buffers)
         sort_tile(flat, starts, at, program, buffers)
         mean_tile(kept_ranks, buffers, total, out[at : at + m])
         low = buffers[kept_ranks[0] * WIDTH :][:m]
@@ -232,8 +259,8 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
         shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m]) if beta else False
         shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m]) if beta else False
         if shared:
-            kept_share(flat, starts, at, low, beta, below_equal, low_share)
-            kept_share(flat, starts, at, high, beta, below_equal, high_share)
+            kept_share(flat, starts, at, low, beta, counts, low_share)
+            kept_share(flat, starts, at, high, beta, counts, high_share)
         counted = m
         if not zero_change:
             for j in range(m):
@@ -244,9 +271,10 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
         for i in range(k):
             x = flat[starts[i] + at : starts[i] + at + m]
             if shared:
-                inside = kept(x, low, high, low_share, high_share)
+                inside, poison = kept(x, low, high, low_share, high_share)
             else:
-                inside = np.float64(kept_whole(x, low, high))
+                inside, poison = kept_whole(x, low, high)
+            result[2, i] += poison != 0
             result[0, i] += counted - inside
             result[1, i] += inside
     return result

@@ -7,72 +7,68 @@ models, and the length d of the piece. Rows are cut out as slices of their own, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pdrr.core.kernels.machine_code import kernel, prefetch
 
 WIDTH = 512
 """Coordinates in a tile of differences, which stays in the cache of one processor."""
 
-STRIDE = 1024 + 16
-"""From row to row of a tile of differences: at a power of two, rows would share cache lines."""
+PADDING = 8
+"""Between the rows of a tile of differences: at a power of two, they would share cache lines."""
 
 SIGNS = 1024
 """Coordinates in a tile of signs."""
 
-LONG = 8192
-"""Coordinates of a model that are read in one run: memory answers that twice as fast."""
-
-FETCHED = 2**19
-"""Values that are fetched at a time, at most: they have to wait in a cache until they are used."""
-
-LINE = 16
-"""Values of a model in a line of the cache, or in two."""
-
-# sums of float64 terms may be added in any order, which vector instructions need
-any_order = {"reassoc", "contract", "nsz"}
+LINE = 64
+"""Bytes in a line of the cache."""
 
 
-@njit(cache=True, nogil=True)
+@kernel(any_order=True)
+def zero(x):
+    """0 if all values are finite; NaN if one is not, and perhaps where their sum overflows."""
+    total = x[0] * 0
+    for j in range(x.size):
+        total += x[j] * 0
+    return total
+
+
+@kernel()
 def finite(flat, starts, d):
     """bool [k]: which models have finite values only."""
     result = np.ones(starts.size, np.bool_)
-    for at in range(0, d, LONG):
-        m = min(LONG, d - at)
-        for i in range(starts.size):
-            x = flat[starts[i] + at : starts[i] + at + m]
-            bad = 0
-            for j in range(m):
-                bad += not np.isfinite(x[j])
-            result[i] &= bad == 0
+    for i in range(starts.size):
+        bad = 0
+        x = flat[starts[i] : starts[i] + d]
+        for j in range(d):
+            bad += not np.isfinite(x[j])
+        result[i] = bad == 0
     return result
 
 
-@njit(cache=True, nogil=True)
-def fetch(flat, starts, at, d, sink):
-    """Read the next run of each model, so that the tiles in it, from `at` on, come from a cache.
+@kernel()
+def request(flat, start, m):
+    """Ask memory for m values that are read soon, while other work goes on."""
+    for j in range(0, m, LINE // flat.itemsize):
+        prefetch(flat, start + j)  # type: ignore[call-arg]  # Numba gives the first
 
-    Something has to depend on the values, or the compiler leaves the loop out: their sum goes to
-    sink[0], where the caller writes something else afterwards.
-    """
-    run = min(LONG, FETCHED // starts.size // 1024 * 1024)
-    if run < 2048 or at % run:
-        return
-    total = np.float32(0)
-    for start in starts:
-        x = flat[start + at : start + min(at + run, d)]
-        for j in range(0, x.size, LINE):
-            total += np.float32(x[j])
-    sink[0] = total
+
+@kernel()
+def request_part(flat, starts, at, m, part, parts):
+    """The same for the tile at `at` of all models, a part of them at a time."""
+    k = starts.size
+    for i in range(part * k // parts, (part + 1) * k // parts):
+        request(flat, starts[i] + at, m)
 
 
 # distances
 
 
-@njit(cache=True, nogil=True)
-def differences(flat, starts, base, at, m, rows):
+@kernel()
+def differences(flat, starts, base, at, m, rows, stride):
     """The float64 differences of each model to `base` [d] (to 0 if it is empty), a row each."""
     for i in range(starts.size):
         x = flat[starts[i] + at : starts[i] + at + m]
-        row = rows[i * STRIDE : i * STRIDE + m]
+        row = rows[i * stride : i * stride + m]
         if base.size:
             p = base[at : at + m]
             for j in range(m):
@@ -82,14 +78,14 @@ def differences(flat, starts, base, at, m, rows):
                 row[j] = np.float64(x[j])
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
-def products_3(rows, a, b, m, out):
+@kernel(any_order=True)
+def products_3(rows, stride, a, b, m, out):
     """Add the inner products of the rows from a on with those from b on to `out` [3, 3].
 
     Nine sums stay in registers while six values are read: fewer would wait for memory.
     """
-    a0, a1, a2 = rows[a:][:m], rows[a + 1 * STRIDE :][:m], rows[a + 2 * STRIDE :][:m]
-    b0, b1, b2 = rows[b:][:m], rows[b + 1 * STRIDE :][:m], rows[b + 2 * STRIDE :][:m]
+    a0, a1, a2 = rows[a:][:m], rows[a + 1 * stride :][:m], rows[a + 2 * stride :][:m]
+    b0, b1, b2 = rows[b:][:m], rows[b + 1 * stride :][:m], rows[b + 2 * stride :][:m]
     s00 = s01 = s02 = 0.0
     s10 = s11 = s12 = 0.0
     s20 = s21 = s22 = 0.0
@@ -114,22 +110,22 @@ def products_3(rows, a, b, m, out):
     out[2, 2] += s22
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
-def products_5(rows, a, b, m, out):
+@kernel(any_order=True)
+def products_5(rows, stride, a, b, m, out):
     """The same for [5, 5]: a quarter faster where a processor has 32 wide registers."""
     a0, a1, a2, a3, a4 = (
         rows[a:][:m],
-        rows[a + 1 * STRIDE :][:m],
-        rows[a + 2 * STRIDE :][:m],
-        rows[a + 3 * STRIDE :][:m],
-        rows[a + 4 * STRIDE :][:m],
+        rows[a + 1 * stride :][:m],
+        rows[a + 2 * stride :][:m],
+        rows[a + 3 * stride :][:m],
+        rows[a + 4 * stride :][:m],
     )
     b0, b1, b2, b3, b4 = (
         rows[b:][:m],
-        rows[b + 1 * STRIDE :][:m],
-        rows[b + 2 * STRIDE :][:m],
-        rows[b + 3 * STRIDE :][:m],
-        rows[b + 4 * STRIDE :][:m],
+        rows[b + 1 * stride :][:m],
+        rows[b + 2 * stride :][:m],
+        rows[b + 3 * stride :][:m],
+        rows[b + 4 * stride :][:m],
     )
     s00 = s01 = s02 = s03 = s04 = 0.0
     s10 = s11 = s12 = s13 = s14 = 0.0
@@ -189,31 +185,49 @@ def products_5(rows, a, b, m, out):
     out[4, 4] += s44
 
 
-@njit(cache=True, nogil=True)
+@kernel()
+def gram_tile(side):
+    """Columns in a tile of differences, and how many rows of it the first cache is to hold."""
+    return (1024, 5) if side == 5 else (256, 9)
+
+
+@kernel()
+def products(rows, stride, m, side, result, i, j):
+    """Add inner products of `side` rows from i on with `side` rows from j on to `result`."""
+    out = result[i : i + side, j : j + side]
+    if side == 5:
+        products_5(rows, stride, i * stride, j * stride, m, out)
+    else:
+        products_3(rows, stride, i * stride, j * stride, m, out)
+
+
+@kernel()
 def gram(flat, starts, base, d, side):
     """Inner products [k, k] of the differences to `base`; only its lower triangle counts.
 
-    They are taken `side` rows by `side` rows, 3 or 5.
+    They are taken `side` rows by `side` rows, 3 or 5. A band of rows stays in the first cache
+    while the rows before it pass by.
     """
-    k, width = starts.size, 1024 if side == 5 else 512
-    padded = (k + side - 1) // side * side
-    rows = np.zeros(padded * STRIDE)
-    result = np.zeros((padded, padded))
+    k, (width, band) = starts.size, gram_tile(side)
+    padded, stride = (k + side - 1) // side * side, width + PADDING
+    rows, result = np.zeros(padded * stride), np.zeros((padded, padded))
+    steps = 0
+    for top in range(0, padded, band):
+        steps += min(top + band, padded) // side
     for at in range(0, d, width):
-        m = min(width, d - at)
-        fetch(flat, starts, at, d, rows)
-        differences(flat, starts, base, at, m, rows)
-        for i in range(0, padded, side):
-            for j in range(0, i + 1, side):
-                out = result[i : i + side, j : j + side]
-                if side == 5:
-                    products_5(rows, i * STRIDE, j * STRIDE, m, out)
-                else:
-                    products_3(rows, i * STRIDE, j * STRIDE, m, out)
+        m, step = min(width, d - at), 0
+        differences(flat, starts, base, at, m, rows, stride)
+        for top in range(0, padded, band):
+            bottom = min(top + band, padded)
+            for j in range(0, bottom, side):
+                request_part(flat, starts, at + width, width, step, steps)
+                step += 1
+                for i in range(max(top, j), bottom, side):
+                    products(rows, stride, m, side, result, i, j)
     return result[:k, :k]
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
+@kernel(any_order=True)
 def squared_distance(a, b):
     """Of two rows of float64."""
     total = 0.0
@@ -222,17 +236,17 @@ def squared_distance(a, b):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def pair_distances(flat, starts, first, second, d):
     """Squared distances of the models first[t] and second[t], from their own differences."""
-    rows = np.empty(starts.size * STRIDE)
+    rows = np.empty(starts.size * WIDTH)
     nothing = np.empty(0, flat.dtype)
     result = np.zeros(first.size)
     for at in range(0, d, WIDTH):
         m = min(WIDTH, d - at)
-        differences(flat, starts, nothing, at, m, rows)
+        differences(flat, starts, nothing, at, m, rows, WIDTH)
         for t in range(first.size):
-            a, b = first[t] * STRIDE, second[t] * STRIDE
+            a, b = first[t] * WIDTH, second[t] * WIDTH
             result[t] += squared_distance(rows[a : a + m], rows[b : b + m])
     return result
 
@@ -240,13 +254,13 @@ def pair_distances(flat, starts, first, second, d):
 # signs
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def sign(x, base):
     """Sgn(x - base), compared instead of subtracted: nothing can overflow."""
     return np.float32(x > base) - np.float32(x < base)
 
 
-@njit(cache=True, nogil=True, fastmath=any_order)
+@kernel(any_order=True)
 def sign_tile(x, base, y):
     """The sums of s, s * s and s * y, where s = Sgn(x - base); exact, being whole numbers."""
     total = moved = product = np.float32(0)
@@ -258,7 +272,7 @@ def sign_tile(x, base, y):
     return total, moved, product
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def sign_sums(flat, starts, previous, chosen):
     """[3, k + 1]: the sums of `sign_tile` with y = Sgn(chosen - previous), for y itself last."""
     k = starts.size
@@ -266,12 +280,13 @@ def sign_sums(flat, starts, previous, chosen):
     result = np.zeros((3, k + 1))
     for at in range(0, chosen.size, SIGNS):
         m = min(SIGNS, chosen.size - at)
-        fetch(flat, starts, at, chosen.size, y)
         base, own = previous[at : at + m], chosen[at : at + m]
         for j in range(m):
             y[j] = sign(own[j], base[j])
         for i in range(k + 1):
             x = flat[starts[i] + at : starts[i] + at + m] if i < k else own
+            if i < k:
+                request(flat, starts[i] + at + SIGNS, SIGNS)
             total, moved, product = sign_tile(x, base, y)
             result[0, i] += total
             result[1, i] += moved

@@ -1,0 +1,96 @@
+"""How loops become machine code, where it is kept, and how memory is asked for values ahead."""
+
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
+
+# what unpickling a cut or overwritten file may raise
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+
+# sums of float64 terms may be added in any order, which vector instructions need
+ANY_ORDER = {"reassoc", "contract", "nsz"}
+
+
+def _sources() -> str:
+    """What tells these kernels from those of another version."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+SOURCES = _sources()
+
+
+class Kept(FunctionCache):
+    """The machine code of a function on disk; what is damaged there is compiled again."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        # a function is compiled into its callers, those in other files too
+        return *super()._index_key(sig, codegen), SOURCES
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The code for a signature; None if there is none that can be read."""
+        try:
+            return super().load_overload(sig, target_context)
+        except DAMAGED:
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the code for a signature; without room for it, it is compiled again next time."""
+        with suppress(*DAMAGED):
+            super().save_overload(sig, data)
+
+
+def kernel(any_order: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function at its first call, without the interpreter's lock; keep it on disk."""
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        order = ANY_ORDER if any_order else False
+        loop: Any = njit(nogil=True, error_model="numpy", fastmath=order)(function)
+        loop._cache = Kept(function)
+        return loop
+
+    return compiled
+
+
+@intrinsic
+def prefetch(_: Any, flat: Any, at: Any) -> Any:  # noqa: ARG001  # their types are looked at
+    """Ask memory for the line of the cache with flat[at]; nobody waits, no address is wrong."""
+
+    def ask(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+        own = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+        function = cgutils.get_or_insert_function(builder.module, own, "llvm.prefetch.p0i8")
+        line = builder.bitcast(builder.gep(array.data, [values[1]]), byte)
+        read, second_cache, data = (ir.Constant(whole, value) for value in (0, 2, 1))
+        builder.call(function, [line, read, second_cache, data])
+        return context.get_dummy_value()
+
+    return types.void(flat, types.intp), ask
