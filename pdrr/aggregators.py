@@ -14,7 +14,7 @@ import numpy as np
 from pdrr.core.arrays import Array, array_namespace
 from pdrr.core.checks import check_beta, check_c, check_finite, check_int, check_stack
 from pdrr.core.distances import krum_scores, pairwise_squared_distances
-from pdrr.core.order import closest_to_median, median_beta, middle_mean, row_mean
+from pdrr.core.order import checked_mean, checked_middle, closest_to_median, median_beta
 
 
 def mean(clients: Array) -> Array:
@@ -39,8 +39,10 @@ def mean(clients: Array) -> Array:
     array([4., 1.])
     """
     check_stack("mean", clients)
-    check_finite("mean", clients)
-    return row_mean(clients)
+    model, finite = checked_mean(clients)
+    if not finite:
+        check_finite("mean", clients)
+    return model
 
 
 def trimmed_mean(clients: Array, *, beta: int) -> Array:
@@ -68,8 +70,7 @@ def trimmed_mean(clients: Array, *, beta: int) -> Array:
     """
     check_stack("trimmed_mean", clients)
     beta = check_beta("trimmed_mean", clients.shape[0], beta)
-    check_finite("trimmed_mean", clients)
-    return middle_mean(clients, beta)
+    return _finite_middle("trimmed_mean", clients, beta)
 
 
 def median(clients: Array) -> Array:
@@ -101,8 +102,7 @@ def median(clients: Array) -> Array:
     array([3.])
     """
     check_stack("median", clients)
-    check_finite("median", clients)
-    return middle_mean(clients, median_beta(clients.shape[0]))
+    return _finite_middle("median", clients, median_beta(clients.shape[0]))
 
 
 def krum(clients: Array, *, c: int, previous: Array | None = None) -> Array:
@@ -206,6 +206,14 @@ AGGREGATORS: dict[str, Callable[..., Array]] = {
     "median": median,
     "bulyan": bulyan,
 }
+
+
+def _finite_middle(who: str, clients: Array, beta: int) -> Array:
+    """Trimmed mean [d] of finite models; ValueError naming the rows that are not."""
+    model, finite = checked_middle(clients, beta)
+    if not finite:
+        check_finite(who, clients)
+    return model
 
 
 def _finite_distances(who: str, clients: Array, previous: Array | None) -> np.ndarray:

@@ -22,9 +22,9 @@ from pdrr.core.checks import check_beta, check_c, check_finite, check_int, finit
 from pdrr.core.dispatch import accelerated
 from pdrr.core.distances import krum_scores, pairwise_squared_distances
 from pdrr.core.order import (
+    checked_middle,
     kept_fraction,
     median_beta,
-    middle_mean,
     sort_clients,
     trimmed_mean_of_sorted,
 )
@@ -118,12 +118,15 @@ class PDRR:
     def _detect(self, observed: Round) -> tuple[Detection, np.ndarray | None]:
         """The detection and, for Krum, the squared distances [k, k] that it took."""
         self._check(observed.k)
-        distances = None
+        distances, counted = None, None
         if self.rule == "krum":  # the distances tell which models are finite
             distances = pairwise_squared_distances(observed.clients, observed.previous)
             finite = ~np.isnan(np.diag(distances))
         else:
-            finite = to_host(finite_rows(observed.clients))
+            counted = self._count(observed, np.arange(observed.k))
+            finite = np.full(observed.k, True)
+            if not counted[2]:
+                finite = to_host(finite_rows(observed.clients))
         rows = np.flatnonzero(finite)
         statistic, scores = np.full(observed.k, np.nan), np.ones(observed.k)
         pre_aggregate, notes = observed.previous, []
@@ -132,7 +135,12 @@ class PDRR:
         if self._reduced(observed.k, len(rows)) is None:
             notes.append(f"{len(rows)} finite models are too few for {self.rule}: all flagged")
         else:
-            pre_aggregate, statistic[rows] = self._pre_aggregate(observed, rows, distances)
+            if distances is not None:
+                pre_aggregate, statistic[rows] = self._select(observed, rows, distances)
+            else:
+                if counted is None or not finite.all():  # anew, without the rows that are not
+                    counted = self._count(observed, rows)
+                pre_aggregate, statistic[rows] = counted[:2]
             scores[rows] = suspicion(self.rule, statistic[rows])
             if not scores[rows].any():
                 notes.append("the statistic tells no two models apart: all scores are 0")
@@ -183,9 +191,11 @@ class PDRR:
                 distances = pairwise_squared_distances(observed.clients, observed.previous)
                 check_finite(repr(self), observed.clients, rows)
             return krum_of_rows(observed, rows, distances, **reduced), detection
-        check_finite(repr(self), observed.clients, rows)
         beta = reduced.get("beta", median_beta(len(rows)))
-        return middle_mean(observed.clients, beta, rows), detection
+        model, clean = checked_middle(observed.clients, beta, rows)
+        if not clean:
+            check_finite(repr(self), observed.clients, rows)
+        return model, detection
 
     def _check(self, k: int) -> None:
         if self.rule == "krum":
@@ -204,19 +214,22 @@ class PDRR:
             return {"beta": max(0, min(self.beta - removed, median_beta(remaining)))}
         return {}
 
-    def _pre_aggregate(
-        self, observed: Round, rows: np.ndarray, distances: np.ndarray | None
+    def _select(
+        self, observed: Round, rows: np.ndarray, distances: np.ndarray
     ) -> tuple[Array, np.ndarray]:
-        """w_pag [d] of the given rows, and the statistic of each of them."""
+        """Krum's w_pag [d] of the given rows, and the statistic of each of them."""
         settings = self._reduced(observed.k, len(rows))
         assert settings is not None
-        if self.rule == "krum":
-            assert distances is not None
-            pre_aggregate = krum_of_rows(observed, rows, distances, **settings)
-            return pre_aggregate, sign_correlation(observed, rows, pre_aggregate)
+        pre_aggregate = krum_of_rows(observed, rows, distances, **settings)
+        return pre_aggregate, sign_correlation(observed, rows, pre_aggregate)
+
+    def _count(self, observed: Round, rows: np.ndarray) -> tuple[Array, np.ndarray, bool]:
+        """w_pag [d] of the given rows, the statistic of each, and whether all values are finite."""
+        settings = self._reduced(observed.k, len(rows))
+        assert settings is not None
         beta = settings.get("beta", median_beta(len(rows)))
-        pre_aggregate, trimmed, remained = count(observed, rows, beta, self.zero_change)
-        return pre_aggregate, trimmed if self.rule == "trimmed_mean" else remained
+        model, trimmed, remained, clean = checked_count(observed, rows, beta, self.zero_change)
+        return model, trimmed if self.rule == "trimmed_mean" else remained, clean
 
 
 def suspicion(rule: str, statistic: np.ndarray) -> np.ndarray:
@@ -287,10 +300,17 @@ def signs(x: Array, base: Array) -> Array:
     return xp.astype(x > base, xp.float32) - xp.astype(x < base, xp.float32)
 
 
-@accelerated
 def count(
     observed: Round, rows: np.ndarray, beta: int, zero_change: bool
 ) -> tuple[Array, np.ndarray, np.ndarray]:
+    """As `checked_count`, of models known to be finite."""
+    return checked_count(observed, rows, beta, zero_change)[:3]
+
+
+@accelerated
+def checked_count(
+    observed: Round, rows: np.ndarray, beta: int, zero_change: bool
+) -> tuple[Array, np.ndarray, np.ndarray, bool]:
     """Trimmed mean of the given rows, and how often each was trimmed and kept on the way.
 
     Parameters
@@ -308,22 +328,26 @@ def count(
     trimmed, remained : numpy arrays [n] float64
         n_i^c and n_i^r; they add up to the number of counted coordinates. Real numbers, because
         ties count in expectation (`kept_fraction`).
+    finite : bool
+        Whether all that was read is finite. If not, `finite_rows` decides.
 
     References
     ----------
     Lu et al. 2022, sections 4.2 and 4.3.
     """
     xp = array_namespace(observed.clients)
-    trimmed, remained, parts = np.zeros(len(rows)), np.zeros(len(rows)), []
+    trimmed, remained, parts, finite = np.zeros(len(rows)), np.zeros(len(rows)), [], True
     for cols in blocks(observed.d, observed.k):
         x = select(observed.clients[:, cols], rows)
+        finite = finite and bool(xp.all(xp.isfinite(x)))
         ordered = sort_clients(x)
-        part = xp.astype(trimmed_mean_of_sorted(ordered, beta), x.dtype)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = xp.astype(trimmed_mean_of_sorted(ordered, beta), x.dtype)
+            kept = kept_fraction(x, beta, ordered)
         counted = xp.ones(part.shape, dtype=xp.bool, device=device(part))
         if not zero_change:
             counted = part != observed.previous[cols]
-        kept = kept_fraction(x, beta, ordered)
         remained += to_host(xp.sum(xp.where(counted[None, :], kept, 0.0), axis=1))
         trimmed += to_host(xp.sum(xp.where(counted[None, :], 1 - kept, 0.0), axis=1))
         parts.append(part)
-    return xp.concat(parts), trimmed, remained
+    return xp.concat(parts), trimmed, remained, finite

@@ -1,6 +1,8 @@
 """Models in the order of their values: passes that sort each coordinate over the clients.
 
-The aggregation rules, PDRR's counts and the attacks' directions are made of these.
+The aggregation rules, PDRR's counts and the attacks' directions are made of these. A pass named
+`checked_...` also says whether all values that it read are finite: no other pass has to look. Where
+it says no, `finite_rows` decides; if they are finite after all, what it gave is right.
 """
 
 from __future__ import annotations
@@ -11,6 +13,12 @@ import numpy as np
 
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, select, transposed
 from pdrr.core.dispatch import accelerated
+
+SHRINK = 2.0**-64
+"""What values are multiplied by before they are added where their sum would overflow."""
+
+HUGE = 2.0**1000
+"""Beyond it sums and differences of float64 values may overflow."""
 
 
 def median_beta(k: int) -> int:
@@ -29,26 +37,49 @@ def closest_to_median(clients: Array, rows: np.ndarray, gamma: int) -> Array:
     def rule(x: Array) -> Array:
         xp = array_namespace(x)
         x = float64(sort_clients(select(x, rows)))  # [theta, m]
+        huge = xp.maximum(xp.abs(x[0, :]), xp.abs(x[-1, :])) > HUGE
+        x = xp.where(huge[None, :], x * SHRINK, x)
         middle = trimmed_mean_of_sorted(x, median_beta(len(rows)))
         order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
-        return xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
+        mean = xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
+        return xp.where(huge, grown(mean), mean)
 
-    return _per_block(clients, rule)
-
-
-@accelerated
-def row_mean(clients: Array) -> Array:
-    """Mean [d] of a finite stack [k, d]."""
-    return _per_block(clients, lambda x: array_namespace(x).mean(float64(x), axis=0))
+    return _per_block(clients, rule)[0]
 
 
 @accelerated
+def checked_mean(clients: Array) -> tuple[Array, bool]:
+    """Mean [d] of a stack [k, d], and whether all its values are finite."""
+    return _per_block(clients, lambda x: mean_of_rows(float64(x)))
+
+
+@accelerated
+def checked_middle(clients: Array, beta: int, rows: np.ndarray | None = None) -> tuple[Array, bool]:
+    """Trimmed mean [d] of a stack [k, d], or of the given rows of it, and whether all is finite."""
+    rows = np.arange(clients.shape[0]) if rows is None else rows
+    return _per_block(clients, lambda x: trimmed_mean_of_sorted(sort_clients(x), beta), rows)
+
+
 def middle_mean(clients: Array, beta: int, rows: np.ndarray | None = None) -> Array:
     """Trimmed mean [d] of a finite stack [k, d], or of the given rows of it."""
-    rows = np.arange(clients.shape[0]) if rows is None else rows
-    return _per_block(
-        clients, lambda x: trimmed_mean_of_sorted(sort_clients(select(x, rows)), beta)
-    )
+    return checked_middle(clients, beta, rows)[0]
+
+
+def mean_of_rows(x: Array) -> Array:
+    """Mean [m] of a float64 block [n, m]; where the sum overflows, that of smaller values grown."""
+    xp = array_namespace(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = xp.mean(x, axis=0)
+        if xp.all(xp.isfinite(mean)):
+            return mean
+        return xp.where(xp.isfinite(mean), mean, grown(xp.mean(x * SHRINK, axis=0)))
+
+
+def grown(x: Array) -> Array:
+    """float64 values that were multiplied by SHRINK as they were, none beyond the largest."""
+    largest = float(np.finfo(np.float64).max) * SHRINK
+    xp = array_namespace(x)
+    return xp.clip(x, -largest, largest) / SHRINK
 
 
 def sort_clients(x: Array) -> Array:
@@ -62,7 +93,7 @@ def trimmed_mean_of_sorted(x: Array, beta: int) -> Array:
     middle = float64(x[beta : x.shape[0] - beta, :])
     smallest, largest = middle[0, :], middle[-1, :]
     # of equal values exactly that value: a coordinate that nobody moved must not seem to move
-    return xp.where(smallest == largest, smallest, xp.mean(middle, axis=0))
+    return xp.where(smallest == largest, smallest, mean_of_rows(middle))
 
 
 def kept_fraction(block: Array, beta: int, ordered: Array | None = None) -> Array:
@@ -131,7 +162,18 @@ def dropped_sides(block: Array, beta: int) -> Array:
     return side
 
 
-def _per_block(clients: Array, rule: Callable[[Array], Array]) -> Array:
-    """Apply `rule` ([k, m] -> [m] float64) to blocks of coordinates; the result in their dtype."""
+def _per_block(
+    clients: Array, rule: Callable[[Array], Array], rows: np.ndarray | None = None
+) -> tuple[Array, bool]:
+    """Apply `rule` ([n, m] -> [m] float64) to blocks of coordinates of the given rows.
+
+    The results in the dtype of the stack, and whether all that was read is finite.
+    """
     xp, (k, d) = array_namespace(clients), clients.shape
-    return xp.concat([xp.astype(rule(clients[:, cols]), clients.dtype) for cols in blocks(d, k)])
+    parts, finite = [], True
+    for cols in blocks(d, k):
+        x = clients[:, cols] if rows is None else select(clients[:, cols], rows)
+        finite = finite and bool(xp.all(xp.isfinite(x)))
+        with np.errstate(invalid="ignore"):
+            parts.append(xp.astype(rule(x), clients.dtype))
+    return xp.concat(parts), finite

@@ -30,8 +30,8 @@ PLAIN = {
     for function in (
         checks.finite_rows,
         order.closest_to_median,
-        order.middle_mean,
-        order.row_mean,
+        order.checked_mean,
+        order.checked_middle,
         directions.extremes,
         directions.lengths,
         directions.mean_direction,
@@ -39,7 +39,7 @@ PLAIN = {
         directions.moments,
         distances.gram,
         distances.pair_distances,
-        defenses.count,
+        defenses.checked_count,
         defenses.sign_sums,
         jackknife.kept_values,
         jackknife.mean_without,
@@ -121,7 +121,7 @@ def test_kernels_work_on_stacks_of_the_host_whose_rows_are_contiguous(tmp_path):
 
 def test_the_kernels_can_be_switched_off(monkeypatch):
     seen = observed(7, 20, 0)
-    monkeypatch.setattr(numba, "finite_rows", lambda _: 1 / 0)
+    monkeypatch.setattr(numba, "checked_middle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         median(seen.clients)
     monkeypatch.setenv("PDRR_KERNELS", "off")
@@ -187,10 +187,10 @@ def test_the_median_needs_fewer_merges_than_the_whole_order():
 @given(cases())
 def test_the_mean_of_the_middle_is_the_same_bit_for_bit(case):
     seen, rows, beta = case
-    expected = PLAIN["middle_mean"](seen.clients, beta, rows)
-    same(numba.middle_mean(seen.clients, beta, rows), expected)
+    expected = PLAIN["checked_middle"](seen.clients, beta, rows)[0]
+    same(numba.checked_middle(seen.clients, beta, rows)[0], expected)
     if len(rows) == seen.k:
-        same(numba.middle_mean(seen.clients, beta), expected)
+        same(numba.checked_middle(seen.clients, beta)[0], expected)
 
 
 @given(cases(), st.data())
@@ -221,7 +221,8 @@ def test_a_single_coordinate_works():
     # NumPy adds a single column in pairs, many columns one row after the other
     seen = observed(16, 1, 0, np.float64, "gauss")
     found, expected = (
-        rule(seen, np.arange(16), 2, False) for rule in (numba.count, PLAIN["count"])
+        rule(seen, np.arange(16), 2, False)[:3]
+        for rule in (numba.checked_count, PLAIN["checked_count"])
     )
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-15)
     same(np.array(found[1:]), np.array(expected[1:]))
@@ -238,7 +239,7 @@ def test_the_direction_of_the_middle_is_the_same(case):
 @given(cases())
 def test_what_attackers_know_is_the_same(case):
     seen, rows, _ = case
-    same(numba.row_mean(seen.clients), PLAIN["row_mean"](seen.clients))
+    same(numba.checked_mean(seen.clients)[0], PLAIN["checked_mean"](seen.clients)[0])
     s = numba.mean_direction(seen, rows)
     same(s, PLAIN["mean_direction"](seen, rows))
     for name in ("extremes", "moments"):
@@ -279,8 +280,8 @@ def test_attacks_are_the_same_with_and_without_kernels(rule, knowledge, monkeypa
 @given(cases(), st.booleans())
 def test_counts_are_the_same_and_add_up(case, zero_change):
     seen, rows, beta = case
-    model, trimmed, remained = numba.count(seen, rows, beta, zero_change)
-    expected = PLAIN["count"](seen, rows, beta, zero_change)
+    model, trimmed, remained, _ = numba.checked_count(seen, rows, beta, zero_change)
+    expected = PLAIN["checked_count"](seen, rows, beta, zero_change)
     same(model, expected[0])
     np.testing.assert_allclose(trimmed, expected[1], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(remained, expected[2], rtol=1e-12, atol=1e-12)
@@ -295,12 +296,12 @@ def test_every_number_of_clients_works(k, kind):
     seen, rows = observed(k, TILE + 9, k, kind=kind), np.arange(k)
     for beta in {0, (k - 1) // 5, (k - 1) // 2}:
         found, expected = (
-            numba.count(seen, rows, beta, False),
-            PLAIN["count"](seen, rows, beta, False),
+            numba.checked_count(seen, rows, beta, False),
+            PLAIN["checked_count"](seen, rows, beta, False),
         )
         same(found[0], expected[0])
-        np.testing.assert_allclose(found[1:], expected[1:], rtol=1e-12, atol=1e-12)
-        same(numba.middle_mean(seen.clients, beta), expected[0])
+        np.testing.assert_allclose(found[1:3], expected[1:3], rtol=1e-12, atol=1e-12)
+        same(numba.checked_middle(seen.clients, beta)[0], expected[0])
 
 
 @given(oracles.stacks(min_k=2, max_k=9, max_d=6, dtype=np.float32), st.data())
@@ -310,7 +311,7 @@ def test_counts_equal_the_exact_oracle(stack, data):
     beta = data.draw(st.integers(0, (k - 1) // 2))
     for zero_change in (False, True):
         seen = Round(clients, previous)
-        model, trimmed, remained = numba.count(seen, np.arange(k), beta, zero_change)
+        model, trimmed, remained, _ = numba.checked_count(seen, np.arange(k), beta, zero_change)
         expected = np.array(oracles.counts(clients, model, beta, True), float)
         assert expected.shape == (2, k)
         moved = model != previous if not zero_change else np.ones(len(model), bool)
@@ -328,9 +329,9 @@ def test_permuting_the_clients_permutes_the_counts_bit_for_bit(case, data):
     beta = data.draw(st.integers(0, (seen.k - 1) // 2))
     order = np.array(data.draw(st.permutations(range(seen.k))))
     rows = np.arange(seen.k)
-    model, trimmed, remained = numba.count(seen, rows, beta, False)
-    moved = numba.count(Round(seen.clients[order], seen.previous), rows, beta, False)
-    for found, expected in zip(moved, (model, trimmed[order], remained[order]), strict=True):
+    model, trimmed, remained, _ = numba.checked_count(seen, rows, beta, False)
+    moved = numba.checked_count(Round(seen.clients[order], seen.previous), rows, beta, False)
+    for found, expected in zip(moved[:3], (model, trimmed[order], remained[order]), strict=True):
         same(found, expected)
 
 
@@ -509,14 +510,14 @@ def test_neither_blocks_nor_threads_change_the_results(block, processors, monkey
     def everything():
         return (
             numba.finite_rows(seen.clients),
-            numba.middle_mean(seen.clients, 2),
+            numba.checked_middle(seen.clients, 2)[0],
             numba.middle_direction(seen, 2),
             numba.closest_to_median(seen.clients, rows, 3),
-            numba.row_mean(seen.clients),
+            numba.checked_mean(seen.clients)[0],
             numba.mean_direction(seen, rows),
             *numba.extremes(seen.clients, rows),
             *numba.moments(seen.clients, rows),
-            *numba.count(seen, rows, 2, False),
+            *numba.checked_count(seen, rows, 2, False)[:3],
             numba.gram(seen.clients, seen.previous, rows),
             numba.pair_distances(seen.clients, rows, rows[:3], rows[4:]),
             *numba.sign_sums(seen, rows, seen.clients[0]),
@@ -545,7 +546,7 @@ def test_every_number_of_threads_gives_the_same_bits(monkeypatch):
         results.append(
             (
                 numba.gram(seen.clients, seen.previous, np.arange(9)),
-                np.array(numba.count(seen, np.arange(9), 3, True)[1:]),
+                np.array(numba.checked_count(seen, np.arange(9), 3, True)[1:3]),
             )
         )
     for other in results[1:]:

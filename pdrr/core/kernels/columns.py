@@ -10,6 +10,9 @@ import numpy as np
 from numba import njit
 
 from pdrr.core.kernels.sums import any_order, fetch
+from pdrr.core.order import SHRINK
+
+LARGEST = np.finfo(np.float64).max * SHRINK
 
 WIDTH = 1024
 """Coordinates in a tile."""
@@ -28,17 +31,45 @@ def add_differences(x, base, total):
 
 @njit(cache=True, nogil=True)
 def mean(flat, starts, base, out):
-    """Mean of the models into `out` [d]; with `base` [d] the sign of the mean of differences."""
-    total = np.empty(WIDTH)
+    """Mean of the models into `out` [d]; with `base` [d] the sign of the mean of differences.
+
+    True if all sums are finite, and so all values.
+    """
+    total, all_finite = np.empty(WIDTH), True
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
         fetch(flat, starts, at, out.size, total)
         total[:] = 0.0
         for start in starts:
             add_differences(flat[start + at : start + at + m], base[at : at + m], total[:m])
+        whole = finite_sums(total[:m])
+        all_finite &= whole
         for j in range(m):
             average = total[j] / starts.size
             out[at + j] = np.sign(average) if base.size else average
+        if not whole and not base.size:
+            for j in range(m):
+                if not np.isfinite(total[j]):
+                    total[j] = 0.0
+                    for start in starts:
+                        total[j] += flat[start + at + j] * SHRINK
+                    out[at + j] = grown(total[j] / starts.size)
+    return all_finite
+
+
+@njit(cache=True, nogil=True)
+def finite_sums(total):
+    """Whether all values are finite."""
+    bad = 0
+    for j in range(total.size):
+        bad += not np.isfinite(total[j])
+    return bad == 0
+
+
+@njit(cache=True, nogil=True)
+def grown(x):
+    """As `pdrr.core.order.grown`."""
+    return min(max(x, -LARGEST), LARGEST) / SHRINK
 
 
 @njit(cache=True, nogil=True)

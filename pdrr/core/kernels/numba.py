@@ -44,19 +44,19 @@ def finite_rows(clients: np.ndarray) -> np.ndarray:
     return finite
 
 
-def middle_mean(clients: np.ndarray, beta: int, rows: np.ndarray | None = None) -> np.ndarray:
-    """As `pdrr.core.order.middle_mean`."""
+def checked_middle(
+    clients: np.ndarray, beta: int, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, bool]:
+    """As `pdrr.core.order.checked_middle`."""
     flat, starts = _flat(clients, rows)
     program = sorting_program(len(starts), beta, len(starts) - beta)
     out = np.empty(clients.shape[1], clients.dtype)
 
-    def work(begin: int, end: int) -> None:
+    def work(begin: int, end: int) -> bool:
         piece = _whole_tiles(flat, starts, begin, end)
-        sorting.middle_mean(*piece, *program, out[begin:end])
+        return bool(sorting.middle_mean(*piece, *program, out[begin:end]))
 
-    for _ in _pieces(work, len(out)):
-        pass
-    return out
+    return out, _all(work, len(out))
 
 
 def closest_to_median(clients: np.ndarray, rows: np.ndarray, gamma: int) -> np.ndarray:
@@ -89,10 +89,10 @@ def middle_direction(honest: Round, beta: int) -> np.ndarray:
     return out
 
 
-def count(
+def checked_count(
     observed: Round, rows: np.ndarray, beta: int, zero_change: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `pdrr.defenses.count`."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """As `pdrr.defenses.checked_count`."""
     flat, starts = _flat(observed.clients, rows)
     outer = max(0, beta - 1)  # the nearest dropped values tell where a kept one may be shared
     program = sorting_program(len(rows), outer, len(rows) - outer)
@@ -104,8 +104,8 @@ def count(
         more = (beta, zero_change, out[begin:end])
         return sorting.count(*piece, previous[begin:end], *program, *more)
 
-    trimmed, remained = _total(work, observed.d, (2, len(rows)))
-    return out, trimmed, remained
+    trimmed, remained, bad = _total(work, observed.d, (3, len(rows)))
+    return out, trimmed, remained, not bad.any()
 
 
 def gram(clients: np.ndarray, previous: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
@@ -149,8 +149,8 @@ def sign_sums(
     return s[:-1], moved[:-1], product[:-1], float(s[-1]), float(moved[-1])
 
 
-def row_mean(clients: np.ndarray) -> np.ndarray:
-    """As `pdrr.core.order.row_mean`."""
+def checked_mean(clients: np.ndarray) -> tuple[np.ndarray, bool]:
+    """As `pdrr.core.order.checked_mean`."""
     flat, starts = _flat(clients)
     out = np.empty(clients.shape[1], clients.dtype)
     return _mean(flat, starts, np.empty(0, clients.dtype), out)
@@ -159,16 +159,17 @@ def row_mean(clients: np.ndarray) -> np.ndarray:
 def mean_direction(honest: Round, rows: np.ndarray) -> np.ndarray:
     """As `pdrr.core.directions.mean_direction`."""
     flat, starts = _flat(honest.clients, rows)
-    return _mean(flat, starts, _vector(honest.previous), np.empty(honest.d, honest.clients.dtype))
+    out = np.empty(honest.d, honest.clients.dtype)
+    return _mean(flat, starts, _vector(honest.previous), out)[0]
 
 
-def _mean(flat: np.ndarray, starts: np.ndarray, base: np.ndarray, out: np.ndarray) -> np.ndarray:
-    def work(begin: int, end: int) -> None:
-        columns.mean(flat, starts + begin, base[begin:end], out[begin:end])
+def _mean(
+    flat: np.ndarray, starts: np.ndarray, base: np.ndarray, out: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    def work(begin: int, end: int) -> bool:
+        return bool(columns.mean(flat, starts + begin, base[begin:end], out[begin:end]))
 
-    for _ in _pieces(work, len(out)):
-        pass
-    return out
+    return out, _all(work, len(out))
 
 
 def extremes(clients: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -300,6 +301,11 @@ def _pieces(work: Callable[[int, int], Any], d: int) -> Iterator[Any]:
     with ThreadPoolExecutor(threads) as pool:
         done = pool.map(lambda ends: work(*ends), pieces)
         yield from pdrr.core.arrays.progress(done, len(pieces))
+
+
+def _all(work: Callable[[int, int], bool], d: int) -> bool:
+    """Whether work(begin, end) is true of all pieces; all are done, whatever the first ones say."""
+    return all(list(_pieces(work, d)))
 
 
 def _total(work: Callable[[int, int], Any], d: int, shape: tuple[int, ...]) -> np.ndarray:

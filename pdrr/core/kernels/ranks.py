@@ -74,17 +74,17 @@ def rank_sums(flat, starts, d):
     return result
 
 
-@njit(cache=True, nogil=True)
-def dropped_share(flat, starts, at, edge, beta, below_equal, low, share):
+@njit(cache=True, nogil=True, error_model="numpy")
+def dropped_share(flat, starts, at, edge, beta, counts, low, share):
     """How much of a value equal to `edge` [m] is among the beta smallest, or largest, values."""
     m, k = edge.size, starts.size
-    below_equal[:m] = 0
+    below, equal = counts[0, :m], counts[1, :m]
+    counts[:] = 0
     for i in range(k):
-        tally(flat[starts[i] + at :][:m], edge, below_equal)
+        tally(flat[starts[i] + at :][:m], edge, below, equal)
     for j in range(m):
-        below, equal = below_equal[j] % 65_536, below_equal[j] // 65_536
-        outside = below if low else k - below - equal
-        share[j] = (beta - outside) / equal
+        outside = below[j] if low else k - below[j] - equal[j]
+        share[j] = (beta - outside) / equal[j]
 
 
 @njit(cache=True, nogil=True)
@@ -116,7 +116,7 @@ def side_products(flat, starts, d, program, ranks, beta, side):
     padded = (k + side - 1) // side * side
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     low_share, high_share = np.empty(WIDTH), np.empty(WIDTH)
-    below_equal = np.empty(WIDTH, np.int32)
+    counts = np.empty((2, WIDTH), np.int32)
     rows, result = np.zeros(padded * STRIDE), np.zeros((padded, padded))
     for begin in range(0, d, width):
         end = min(begin + width, d)
@@ -128,8 +128,8 @@ def side_products(flat, starts, d, program, ranks, beta, side):
             shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m])
             shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m])
             if shared:
-                dropped_share(flat, starts, at, low, beta, below_equal, True, low_share)
-                dropped_share(flat, starts, at, high, beta, below_equal, False, high_share)
+                dropped_share(flat, starts, at, low, beta, counts, True, low_share)
+                dropped_share(flat, starts, at, high, beta, counts, False, high_share)
             for i in range(k):
                 x, out = flat[starts[i] + at :][:m], rows[i * STRIDE + at - begin :][:m]
                 if shared:

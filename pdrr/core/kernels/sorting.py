@@ -13,8 +13,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from pdrr.core.kernels.columns import finite_sums, grown
 from pdrr.core.kernels.network import GROUP
 from pdrr.core.kernels.sums import fetch
+from pdrr.core.order import HUGE, SHRINK
 
 WIDTH = 256
 """Coordinates in a tile. With more, rows of a tile would share lines of the first cache."""
@@ -67,6 +69,24 @@ def merge(x, y, smaller, larger):
         larger[3 * WIDTH + j] = b3
 
 
+@njit(cache=True, nogil=True, fastmath=any_order)
+def zero(x):
+    """0 if all values are finite; NaN if one is not, and perhaps where their sum overflows."""
+    total = x[0] * 0
+    for j in range(x.size):
+        total += x[j] * 0
+    return total
+
+
+@njit(cache=True, nogil=True)
+def finite_tile(flat, starts, at):
+    """Whether WIDTH coordinates of all models are finite, or False where that is not sure."""
+    total = flat[starts[0] + at] * 0
+    for start in starts:
+        total += zero(flat[start + at :][:WIDTH])
+    return total == 0
+
+
 @njit(cache=True, nogil=True)
 def sort_tile(flat, starts, at, program, buffers):
     """Sort WIDTH coordinates of all models into the groups `buffers`, as `program` says."""
@@ -99,17 +119,29 @@ def mean_tile(ranks, buffers, total, out):
         # of equal values exactly that value, as in `trimmed_mean_of_sorted`
         mean = total[j] / ranks.size
         out[j] = low[j] if low[j] == high[j] else mean
+    if not finite_sums(total[:m]):
+        for j in range(m):
+            if not np.isfinite(total[j]) and low[j] != high[j]:
+                total[j] = 0.0
+                for rank in ranks:
+                    total[j] += buffers[rank * WIDTH + j] * SHRINK
+                out[j] = grown(total[j] / ranks.size)
 
 
 @njit(cache=True, nogil=True)
 def middle_mean(flat, starts, program, ranks, out):
-    """Mean of the middle values into `out` [d]; at each tile WIDTH values of a row are read."""
+    """Mean of the middle values into `out` [d]; at each tile WIDTH values of a row are read.
+
+    True if all these are finite.
+    """
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
-    total = np.empty(WIDTH)
+    total, finite = np.empty(WIDTH), True
     for at in range(0, out.size, WIDTH):
         fetch(flat, starts, at, out.size, buffers)
+        finite &= finite_tile(flat, starts, at)
         sort_tile(flat, starts, at, program, buffers)
         mean_tile(ranks, buffers, total, out[at : at + WIDTH])
+    return finite
 
 
 @njit(cache=True, nogil=True)
@@ -122,19 +154,21 @@ def closest_to_median(flat, starts, program, ranks, gamma, out):
         sort_tile(flat, starts, at, program, buffers)
         lower, upper = ranks[(k - 1) // 2] * WIDTH, ranks[k // 2] * WIDTH
         for j in range(min(WIDTH, out.size - at)):
-            middle = (np.float64(buffers[lower + j]) + np.float64(buffers[upper + j])) / 2
             first, last = 0, k - 1
+            least, most = buffers[ranks[0] * WIDTH + j], buffers[ranks[-1] * WIDTH + j]
+            scale = SHRINK if max(-least, most) > HUGE else 1.0
+            middle = (scale * buffers[lower + j] + scale * buffers[upper + j]) / 2
             while last - first >= gamma:  # the farther end falls off; of equally far ones the last
-                below = middle - buffers[ranks[first] * WIDTH + j]
-                above = buffers[ranks[last] * WIDTH + j] - middle
+                below = middle - scale * buffers[ranks[first] * WIDTH + j]
+                above = scale * buffers[ranks[last] * WIDTH + j] - middle
                 if below > above:
                     first += 1
                 else:
                     last -= 1
             total = 0.0
             for rank in ranks[first : last + 1]:
-                total += buffers[rank * WIDTH + j]
-            out[at + j] = total / gamma
+                total += scale * buffers[rank * WIDTH + j]
+            out[at + j] = total / gamma if scale == 1.0 else grown(total / gamma)
 
 
 @njit(cache=True, nogil=True)
@@ -162,23 +196,23 @@ def middle_direction(flat, starts, previous, program, ranks, out):
 
 
 @njit(cache=True, nogil=True)
-def tally(x, edge, below_equal):
-    """Add one model to the numbers of models below an edge [m] and, times 65,536, equal to it."""
+def tally(x, edge, below, equal):
+    """Add one model to the numbers of models below an edge [m] and equal to it."""
     for j in range(x.size):
-        below_equal[j] += np.int32(x[j] < edge[j]) + 65_536 * np.int32(x[j] == edge[j])
+        below[j] += np.int32(x[j] < edge[j])
+        equal[j] += np.int32(x[j] == edge[j])
 
 
-@njit(cache=True, nogil=True)
-def kept_share(flat, starts, at, edge, beta, below_equal, share):
+@njit(cache=True, nogil=True, error_model="numpy")
+def kept_share(flat, starts, at, edge, beta, counts, share):
     """How much of a value equal to `edge` [m] has the ranks beta, ..., k - beta - 1."""
     m, stop = edge.size, starts.size - beta
-    for j in range(m):
-        below_equal[j] = 0
+    below, equal = counts[0, :m], counts[1, :m]
+    counts[:] = 0
     for i in range(starts.size):
-        tally(flat[starts[i] + at : starts[i] + at + m], edge, below_equal)
+        tally(flat[starts[i] + at : starts[i] + at + m], edge, below, equal)
     for j in range(m):
-        below, equal = below_equal[j] % 65_536, below_equal[j] // 65_536
-        share[j] = (min(below + equal, stop) - max(below, beta)) / equal
+        share[j] = (min(below[j] + equal[j], stop) - max(below[j], beta)) / equal[j]
 
 
 @njit(cache=True, nogil=True, fastmath=any_order)
@@ -212,19 +246,20 @@ def any_equal(x, y):
 
 @njit(cache=True, nogil=True)
 def count(flat, starts, previous, program, ranks, beta, zero_change, out):
-    """Writes `out` [d] as `middle_mean` does; returns [2, k]: trimmed, remained.
+    """Writes `out` [d] as `middle_mean` does; returns [3, k]: trimmed, remained, not all finite.
 
     `ranks` are those of the kept values and, where beta > 0, of the nearest dropped on each side.
     """
     k = starts.size
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     total, low_share, high_share = np.empty(WIDTH), np.empty(WIDTH), np.empty(WIDTH)
-    below_equal = np.empty(WIDTH, np.int32)
+    counts = np.empty((2, WIDTH), np.int32)
     kept_ranks = ranks[1:-1] if beta else ranks
-    result = np.zeros((2, k))
+    result = np.zeros((3, k))
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
         fetch(flat, starts, at, out.size, buffers)
+        result[2, 0] += not finite_tile(flat, starts, at)
         sort_tile(flat, starts, at, program, buffers)
         mean_tile(kept_ranks, buffers, total, out[at : at + m])
         low = buffers[kept_ranks[0] * WIDTH :][:m]
@@ -232,8 +267,8 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
         shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m]) if beta else False
         shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m]) if beta else False
         if shared:
-            kept_share(flat, starts, at, low, beta, below_equal, low_share)
-            kept_share(flat, starts, at, high, beta, below_equal, high_share)
+            kept_share(flat, starts, at, low, beta, counts, low_share)
+            kept_share(flat, starts, at, high, beta, counts, high_share)
         counted = m
         if not zero_change:
             for j in range(m):
