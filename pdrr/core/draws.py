@@ -38,6 +38,18 @@ def uniform_rows(
     rng : numpy.random.Generator
         Left where the draws of the rows, one after the other, leave it.
     """
+    drawn_on_host(clients, rows, near, width, low, rng)
+
+
+def drawn_on_host(
+    clients: Array,
+    rows: np.ndarray,
+    near: Array,
+    width: Array,
+    low: float,
+    rng: np.random.Generator,
+) -> None:
+    """As `uniform_rows`, whatever the generator is."""
     xp = array_namespace(clients)
     for row in rows:
         offset = width * like(rng.random(clients.shape[1]), clients)

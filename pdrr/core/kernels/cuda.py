@@ -87,10 +87,12 @@ def merger(n: int, first: int = 0) -> list[tuple[int, int]]:
     return crossed + merger(half, first) + merger(half, first + half)
 
 
-def lanes(k: int) -> tuple[int, int, int]:
+def lanes(k: int, itemsize: int) -> tuple[int, int, int]:
     """Lanes that share the k values of a coordinate, values that each reads, its registers."""
+    # a double takes two registers; where lanes also exchange values there is room for fewer
+    limit = EACH // 2 if itemsize == 8 and EACH < k <= MOST // 2 else EACH
     number = 1
-    while number * EACH < k:
+    while number * limit < k:
         number *= 2
     each = -(-k // number)
     return number, each, each if number == 1 else -(-each // 8) * 8
@@ -111,7 +113,7 @@ def ordered(kernel: str, k: int, beta: int, itemsize: int, gamma: int = 0) -> Pr
     """
     # the nearest dropped values tell where a kept one may be shared
     outer = max(0, beta - 1) if kernel == "count" else beta
-    number, each, size = lanes(k)
+    number, each, size = lanes(k, itemsize)
     threads = 128
     while kernel == "count" and 8 * (k + threads // WARP * (number * each + 2)) > SHARED:
         threads //= 2
@@ -163,7 +165,7 @@ def text(constants: dict[str, object], *files: str) -> str:
     """The constants as definitions, then the files."""
     lines = [f"#define {name} {value}" for name, value in constants.items()]
     here = Path(__file__).parent
-    return "\n".join([*lines, *((here / name).readtext("utf-8") for name in files)])
+    return "\n".join([*lines, *((here / name).read_text("utf-8") for name in files)])
 
 
 def types(itemsize: int) -> dict[str, object]:

@@ -250,7 +250,7 @@ def uniform_rows(
 ) -> None:
     """As `pdrr.core.draws.uniform_rows`; the numbers are drawn on the device where rng is PCG64."""
     if type(rng.bit_generator) is not np.random.PCG64:
-        draws.uniform_rows.__wrapped__(clients, rows, near, width, low, rng)
+        draws.drawn_on_host(clients, rows, near, width, low, rng)
         return
     n, d = len(rows), clients.shape[1]
     program = cuda.draws("uniform_rows", clients.itemsize)

@@ -77,6 +77,7 @@ def tensor_gram(k: int, itemsize: int, base_itemsize: int) -> Program:
         "SLOTS": rows // SIDE,
         "WIDTH": width,
         "THREADS": threads,
+        "BLOCKS": 3 if groups < ALONE else 2,
     }
     return Program("gram", text(constants, "warps.cuh", "tensor.cu"), threads, width)
 

@@ -5,6 +5,7 @@
 // counts takes coordinates; and three lists of SORT(i, j): NETWORK sorts EACH registers, MERGE
 // SIZE registers that rise and then fall, LAST does that as far as somebody wants them.
 
+#define INFINITE (T)(1e308 * 10)
 #define STOP (K - BETA)          // the ranks BETA, ..., STOP - 1 are kept
 #define ACROSS (WARP / LANES)    // coordinates of a warp, side by side: 32 bytes or more of a row
 #define WARPS (THREADS / WARP)
@@ -66,7 +67,7 @@ __device__ __forceinline__ T sorted(const T* stack, const Index* start, Index j,
     T doubt = 0;
 #pragma unroll
     for (int i = 0; i < SIZE; i++) {
-        x[i] = (T)INFINITY;
+        x[i] = INFINITE;
         if (i < EACH && exists(i)) x[i] = seen(stack[start[GROUP * EACH + i] + j], doubt);
     }
     NETWORK
@@ -228,7 +229,7 @@ __device__ __forceinline__ void kept(const T* stack, const Index* start, Index j
     bool any = __ballot_sync(ALL, tied) != 0;
 #pragma unroll
     for (int i = EACH - 1; i >= 0; i--) {
-        T value = exists(i) ? seen(stack[start[GROUP * EACH + i] + j], doubt) : (T)INFINITY;
+        T value = exists(i) ? seen(stack[start[GROUP * EACH + i] + j], doubt) : INFINITE;
         less[i / WARP] = pushed(less[i / WARP], value - low);
         more[i / WARP] = pushed(more[i / WARP], high - value);
         if (any) inner[i / WARP] = pushed(inner[i / WARP], low - value);

@@ -2,8 +2,9 @@
 // squares of SIDE * SIDE models, only those on and below the diagonal. As a coordinate counts alike
 // on both sides of a product, a lane's part of eight models serves as either factor.
 // Defined before: T, BASE (the type of the base), K, THREADS, WIDTH (coordinates in a stage),
-// SLOTS (groups of SIDE models in a stage), TILE (squares of a warp in each direction), and
-// TOGETHER: 1 if one warp holds all squares, and the warps take turns with the coordinates.
+// SLOTS (groups of SIDE models in a stage), TILE (squares of a warp in each direction), BLOCKS (so
+// many at once have room for their registers), and TOGETHER: 1 if one warp holds all squares, and
+// the warps take turns with the coordinates.
 
 #define WARPS (THREADS / WARP)
 #define ROWS (SLOTS * SIDE)
@@ -39,21 +40,22 @@ __device__ constexpr int square_column(int n) {
     return TOGETHER ? n - square_row(n) * (square_row(n) + 1) / 2 : n % TILE;
 }
 
-// The values of a stage that this thread will put there; past the end values and base are 0.
-__device__ __forceinline__ void fetch(const T* stack, const Index* start, Index begin, Index end,
+// The values of a stage that this thread will put there, all of coordinate j; past the end values
+// and base are 0.
+__device__ __forceinline__ void fetch(const T* stack, const Index* start, Index j, bool inside,
                                       T (&values)[LOADS]) {
 #pragma unroll
     for (int n = 0; n < LOADS; n++) {
-        int at = threadIdx.x + n * THREADS, i = at / WIDTH;
-        Index j = begin + at % WIDTH;
-        values[n] = i < ROWS && start[i] != NOBODY && j < end ? stack[start[i] + j] : (T)0;
+        int i = threadIdx.x / WIDTH + n * (THREADS / WIDTH);
+        bool real = inside && i < ROWS && start[i] != NOBODY;
+        values[n] = real ? stack[start[i] + j] : (T)0;
     }
 }
 
 // The coordinates `chunk` * blockIdx.x, ... into `partial` [blocks, tiles, SQUARES, SIDE, SIDE].
 // `plan` says for each blockIdx.y which groups of models the stage holds, SLOTS of them or -1, and
 // then where the rows and the columns of each warp's tile begin there.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 gram(const T* stack, const Index* starts, Index d, Index chunk, const BASE* previous,
      Index shifted, const Index* plan, double* partial) {
     __shared__ __align__(16) double stage[STAGE > MERGED ? STAGE : MERGED];
@@ -74,18 +76,20 @@ gram(const T* stack, const Index* starts, Index d, Index chunk, const BASE* prev
     double sums[SQUARES][2] = {};
     Index begin = blockIdx.x * chunk, end = begin + chunk < d ? begin + chunk : d;
     T next[LOADS];
-    fetch(stack, start, begin, end, next);
+    const int own = threadIdx.x % WIDTH;  // THREADS is a multiple of WIDTH
+    fetch(stack, start, begin + own, begin + own < end, next);
     for (Index at = begin; at < end; at += WIDTH) {
-        Index j = at + threadIdx.x % WIDTH;  // THREADS is a multiple of WIDTH
+        Index j = at + own;
         double base = shifted && j < end ? (double)previous[j] : 0.0;
         __syncthreads();
 #pragma unroll
         for (int n = 0; n < LOADS; n++) {
-            int i = (threadIdx.x + n * THREADS) / WIDTH;
-            if (i < ROWS) stage[i * PITCH + threadIdx.x % WIDTH] = next[n] - base;
+            int i = threadIdx.x / WIDTH + n * (THREADS / WIDTH);
+            if (i < ROWS) stage[i * PITCH + own] = next[n] - base;
         }
         __syncthreads();
-        fetch(stack, start, at + WIDTH, end, next);  // on their way while the stage is worked on
+        j += WIDTH;  // on their way while the stage is worked on
+        fetch(stack, start, j, j < end, next);
         if (active) {
 #pragma unroll 1
             for (int t = TOGETHER ? 4 * warp : 0; t < WIDTH; t += TOGETHER ? 4 * WARPS : 4) {

@@ -4,11 +4,6 @@
 #define ALL 0xffffffffu
 #define LANE ((int)(threadIdx.x % WARP))
 
-// Memory of a block whose size is set at launch.
-#ifndef LAUNCH_SHARED
-#define LAUNCH_SHARED(type, name) extern __shared__ type name[]
-#endif
-
 typedef long long Index;
 typedef unsigned long long Bits;
 
