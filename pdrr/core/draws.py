@@ -53,7 +53,8 @@ def drawn_on_host(
     xp = array_namespace(clients)
     for row in rows:
         offset = width * like(rng.random(clients.shape[1]), clients)
-        clients[int(row), :] = xp.astype(near + (low + offset), clients.dtype)
+        offset = low + offset if low else offset
+        clients[int(row), :] = xp.astype(near + offset, clients.dtype)
 
 
 def stream(rng: np.random.Generator, jumps: tuple[int, ...]) -> np.ndarray:

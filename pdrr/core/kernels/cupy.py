@@ -8,7 +8,7 @@ host.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cupy
 import numpy as np
@@ -184,7 +184,7 @@ def gram(clients: cupy.ndarray, previous: cupy.ndarray | None, rows: np.ndarray)
     groups = -(-n // side)
     with clients.device:
         base = clients if previous is None else cupy.ascontiguousarray(previous)
-        more = base, int(previous is not None)
+        more: tuple[Any, ...] = base, int(previous is not None)
         starts = starts_of(clients, rows)
         if tensor_cores(clients.device.id):
             program = products.tensor_gram(n, clients.itemsize, base.itemsize)
