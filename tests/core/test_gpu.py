@@ -349,7 +349,7 @@ def test_kernels_work_on_stacks_whose_rows_are_contiguous(gpu, monkeypatch):
 
 
 @both_dtypes
-@pytest.mark.parametrize("k", [1, 2, 3, 10, 33, 50, 64, 65, 129, 300])
+@pytest.mark.parametrize("k", [1, 2, 10, 50, 65, 300])
 def test_every_number_of_models_works(gpu, k, dtype):
     seen = observed(k, PIECE + 37 if k <= 64 else 99, dtype)
     there, rows = on_gpu(gpu, seen), np.arange(k)
@@ -364,7 +364,7 @@ def test_every_number_of_models_works(gpu, k, dtype):
 
 
 @both_dtypes
-@pytest.mark.parametrize("k", [2, 50, 130])
+@pytest.mark.parametrize("k", [2, 11, 130])
 def test_leave_one_out_and_bulyan_read_the_same_values(gpu, k, dtype):
     seen = observed(k, 200, dtype)
     there, rows = on_gpu(gpu, seen), np.arange(k)[k // 4 :]
