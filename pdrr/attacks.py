@@ -2,13 +2,14 @@
 
 Each attack gets the round as the devices trained it honestly, replaces the rows of the compromised
 ones and returns what the server then observes. Full knowledge: the attacker knows all k honest
-models. Partial knowledge: only those of its own c devices. Randomness is drawn on the host from the
-generator given, so that the same attack arises on every device.
+models. Partial knowledge: only those of its own c devices. Random numbers are those of the NumPy
+generator given, so that the same attack arises on every device: uniform ones are drawn where the
+models lie (`pdrr.core.draws`), the normal ones of the ball around Krum's model on the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from pdrr.core.directions import (
     row_direction,
 )
 from pdrr.core.distances import krum_scores, pairwise_squared_distances
+from pdrr.core.draws import uniform_rows
 from pdrr.core.order import median_beta
 from pdrr.types import Crafted, Round
 
@@ -121,19 +123,18 @@ def krum_attack(
         return Crafted(observed=honest, succeeded=False, detail=detail)
 
     xp = array_namespace(honest.clients)
-    first = xp.astype(float64(honest.previous) - found * float64(direction), honest.clients.dtype)
-
-    def model(index: int) -> Array:
-        if index == 0:
-            return first
-        if noise == "coordinate":
-            offset = rng.uniform(-epsilon, epsilon, size=honest.d)
-        else:
+    clients = xp.asarray(honest.clients, copy=True)
+    first = xp.astype(float64(honest.previous) - found * float64(direction), clients.dtype)
+    clients[int(attackers[0]), :] = first
+    if noise == "coordinate":
+        width = xp.zeros_like(first, dtype=xp.float64) + 2 * epsilon
+        uniform_rows(clients, attackers[1:], float64(first), width, -epsilon, rng)
+    else:
+        for row in attackers[1:]:
             offset = rng.standard_normal(honest.d)
             offset *= epsilon * rng.uniform() ** (1 / honest.d) / np.linalg.norm(offset)
-        return xp.astype(float64(first) + like(offset, first), first.dtype)
-
-    return Crafted(replace_rows(honest, attackers, model), succeeded=True, detail=detail)
+            clients[int(row), :] = xp.astype(float64(first) + like(offset, first), first.dtype)
+    return Crafted(replace(honest, clients=clients), succeeded=True, detail=detail)
 
 
 def trimmed_mean_attack(
@@ -291,7 +292,7 @@ def _extremes(
     else:
         direction = mean_direction(honest, attackers)
         mu, sigma = moments(honest.clients, attackers)
-    for cols in blocks(honest.d, honest.k):
+    for cols in _pieces(honest):
         previous, s = float64(honest.previous[cols]), float64(direction[cols])
         if full:
             inner = float64(xp.where(s < 0, top[cols], bottom[cols]))
@@ -305,12 +306,15 @@ def _extremes(
         far.append(xp.where(s == 0, previous, outer))
         moved += int(xp.count_nonzero(s))
     inner, width = xp.concat(near), xp.concat(far) - xp.concat(near)
+    clients = xp.asarray(honest.clients, copy=True)
+    uniform_rows(clients, attackers, inner, width, 0.0, rng)
+    return Crafted(replace(honest, clients=clients), True, {"moved": moved})
 
-    def model(_: int) -> Array:
-        draw = like(rng.random(honest.d), honest.clients)
-        return xp.astype(inner + width * draw, honest.clients.dtype)
 
-    return Crafted(replace_rows(honest, attackers, model), True, {"moved": moved})
+def _pieces(honest: Round) -> Iterable[slice]:
+    """Coordinates to work on at a time: on a device all, as each piece costs as many launches."""
+    on_host = isinstance(honest.clients, np.ndarray)
+    return blocks(honest.d, honest.k) if on_host else (slice(0, honest.d),)
 
 
 def compromised(

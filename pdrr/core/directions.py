@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def row_direction(honest: Round, row: int) -> Array:
     """Sgn(w_row - w_p) [d]."""
-    return _signs(honest, np.array([row]), lambda x: x[0, :])
+    return mean_direction(honest, np.array([row]))
 
 
 @accelerated

@@ -11,18 +11,16 @@
 #define __global__
 #define __device__
 #define __forceinline__ inline
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 #define __shared__ static
 #define __align__(bytes) __attribute__((aligned(bytes)))
-#define LAUNCH_SHARED(type, name) type* name = (type*)launch_shared
 
 struct double2 { double x, y; };
 struct Place { unsigned x, y; };
 struct Barrier { int arrived = 0; long turn = 0; };
-struct Warp { Barrier barrier; unsigned votes[2] = {}; double values[2][32] = {}; };
+struct Warp { Barrier barrier; unsigned votes[2] = {}; double values[2][2][32] = {}; };
 
-static Place threadIdx, blockIdx;
-static double launch_shared[32768];
+static Place threadIdx, blockIdx, gridDim;
 
 namespace machine {
 const size_t STACK = 1 << 16;
@@ -36,7 +34,8 @@ Barrier block;
 jmp_buf home;
 int current, threads, idle;  // idle: turns since a thread got on
 typedef long long A;
-void (*kernel)(A, A, A, A, A, A, A, A);  // pointers and 64-bit integers travel alike
+typedef void (*Kernel)(A, A, A, A, A, A, A, A, A, A);
+Kernel kernel;  // pointers and 64-bit integers travel alike
 long long* arguments;
 
 void run(int t) {
@@ -72,7 +71,7 @@ void wait(Barrier& barrier, int number) {
 
 void body() {
     long long* a = arguments;
-    kernel(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
+    kernel(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9]);
     done[current] = 1;
     idle = 0;
     _longjmp(home, 1);
@@ -92,9 +91,9 @@ inline void __syncwarp() { machine::wait(machine::warps[threadIdx.x / 32].barrie
 template <typename V> V exchange(V value, int from) {
     Warp& warp = machine::warps[threadIdx.x / 32];
     int set = machine::meet();
-    memcpy(&warp.values[set][threadIdx.x % 32], &value, sizeof(V));
+    memcpy(&warp.values[set][0][threadIdx.x % 32], &value, sizeof(V));
     __syncwarp();
-    memcpy(&value, &warp.values[set][from], sizeof(V));
+    memcpy(&value, &warp.values[set][0][from], sizeof(V));
     return value;
 }
 
@@ -112,13 +111,52 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
     return warp.votes[set];
 }
 
+// As `multiply_add` in tensor.cu: the 8 * 8 inner products of 8 models with 8 others, over four
+// coordinates.
+#define MULTIPLY_ADD
+inline void multiply_add(double (&sum)[2], double a, double b) {
+    Warp& warp = machine::warps[threadIdx.x / 32];
+    int set = machine::meet(), lane = threadIdx.x % 32;
+    warp.values[set][0][lane] = a;
+    warp.values[set][1][lane] = b;
+    __syncwarp();
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 4; j++)
+            sum[i] += warp.values[set][0][lane / 4 * 4 + j] *
+                      warp.values[set][1][(lane % 4 * 2 + i) * 4 + j];
+}
+
+inline unsigned __float_as_uint(float x) {
+    unsigned bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+inline int __double2hiint(double x) {
+    int words[2];
+    memcpy(words, &x, sizeof words);
+    return words[1];
+}
+
+inline unsigned __funnelshift_l(unsigned low, unsigned high, int by) {
+    return high << by | low >> (32 - by);
+}
+
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned __int128)a * b >> 64;
+}
+
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dadd_rn(double a, double b) { return a + b; }
+inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
 inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __ffs(unsigned bits) { return __builtin_ffs(bits); }
 
 extern "C" void launch(void* kernel, int across, int upwards, int threads,
                        long long* arguments) {
     using namespace machine;
-    machine::kernel = (void (*)(A, A, A, A, A, A, A, A))kernel;
+    machine::kernel = (Kernel)kernel;
+    gridDim = {(unsigned)across, (unsigned)upwards};
     machine::threads = threads;
     machine::arguments = arguments;
     contexts.resize(threads);
@@ -131,7 +169,6 @@ extern "C" void launch(void* kernel, int across, int upwards, int threads,
             meetings.assign(threads, 0);
             warps.assign(threads / 32, Warp());
             block = Barrier();
-            memset(launch_shared, 0xff, sizeof launch_shared);  // NaN
             for (int t = 0; t < threads; t++) {
                 getcontext(&contexts[t]);
                 contexts[t].uc_stack.ss_sp = &stacks[t * STACK];

@@ -18,27 +18,27 @@ from pathlib import Path
 
 from pdrr.core.kernels.network import batcher
 
-IN_REGISTERS = 512
-"""Bytes of the values of a coordinate, at most, that one thread keeps: half of its registers."""
+WARP = 32
+EACH = 64
+"""Values of a coordinate, at most, that a lane of a warp keeps in its registers."""
+
+MOST = EACH * WARP
+"""Models whose values of a coordinate a warp can keep, at most."""
 
 SHARED = 48 * 1024
 """Bytes of shared memory that a block may use without asking."""
 
-CHUNK = 1024
-"""Coordinates that a block counts."""
+STEPS = 15
+"""How often a block that counts takes coordinates: as far as four binary digits go."""
 
 LONG = 2048
 """Coordinates of a block where each value is looked at once."""
 
-SIDE = 8
-"""Inner products of SIDE with SIDE models belong to a thread."""
-
-PARTIAL_SUMS = 64 * 2**20
-"""Bytes of inner products that the blocks may write, about."""
-
 TYPES = {4: "float", 8: "double"}
-ORDERED = ("middle_mean", "middle_direction", "count")
-PASSES = ("finite_rows", "sign_sums", "pair_distances")
+ORDERED = ("middle_mean", "middle_direction", "kept_values", "closest_to_median", "count")
+PASSES = ("finite_rows", "sign_sums", "pair_distances", "total")
+COLUMNS = ("row_mean", "mean_direction", "moments", "extremes", "mean_without", "lengths")
+DRAWS = ("uniform_rows",)
 
 
 @dataclass(frozen=True)
@@ -52,41 +52,54 @@ class Program:
         Threads of a block.
     columns : int
         Coordinates of a block; of those in `gram` the host decides.
-    shared : int
-        Bytes of shared memory to ask for at launch.
     """
 
     kernel: str
     code: str
     threads: int
     columns: int
-    shared: int = 0
 
 
 def comparators(k: int, first: int, stop: int) -> list[tuple[int, int]]:
     """Batcher's comparators for k values that the ranks first, ..., stop - 1 depend on."""
-    wanted, needed = set(range(first, stop)), []
-    for i, j in reversed(batcher(k)):
+    return needed(batcher(k), set(range(first, stop)))
+
+
+def needed(network: list[tuple[int, int]], wanted: set[int]) -> list[tuple[int, int]]:
+    """The comparators of a network that the wanted places depend on."""
+    wanted, kept = set(wanted), []
+    for i, j in reversed(network):
         if i in wanted or j in wanted:
             wanted |= {i, j}
-            needed.append((i, j))
-    return needed[::-1]
+            kept.append((i, j))
+    return kept[::-1]
 
 
-def in_registers(k: int, itemsize: int) -> bool:
-    """Whether a thread can keep the k values of a coordinate."""
-    return k * itemsize <= IN_REGISTERS
+def merger(n: int, first: int = 0) -> list[tuple[int, int]]:
+    """Comparators that sort n values which rise and fall once, in a circle, from `first` on.
+
+    Halves of an even number stay such sequences (Batcher's bitonic merge); what is odd is sorted.
+    """
+    if n % 2:
+        return [(first + i, first + j) for i, j in batcher(n)]
+    half = n // 2
+    crossed = [(first + i, first + i + half) for i in range(half)]
+    return crossed + merger(half, first) + merger(half, first + half)
 
 
-def shared_memory(k: int, itemsize: int) -> int:
-    """Bytes of shared memory that a block needs at most for k models."""
-    if in_registers(k, itemsize):
-        return SHARED
-    return k * 32 * itemsize + (k + 1) * 8 + 32 * (2 * itemsize + 16)
+def lanes(k: int, itemsize: int) -> tuple[int, int, int]:
+    """Lanes that share the k values of a coordinate, values that each reads, its registers."""
+    # a double takes two registers; where lanes also exchange values there is room for fewer
+    limit = EACH // 2 if itemsize == 8 and EACH < k <= MOST // 2 else EACH
+    number = 1
+    while number * limit < k:
+        number *= 2
+    each = -(-k // number)
+    return number, each, each if number == 1 else -(-each // 8) * 8
 
 
 @cache
-def ordered(kernel: str, k: int, beta: int, itemsize: int) -> Program:
+def ordered(kernel: str, k: int, beta: int, itemsize: int, gamma: int = 0) -> Program:
     """One of the kernels `ORDERED` for k models of which beta are dropped per side.
 
     Parameters
@@ -95,77 +108,68 @@ def ordered(kernel: str, k: int, beta: int, itemsize: int) -> Program:
     k, beta : int
     itemsize : {4, 8}
         Bytes of a value.
+    gamma : int
+        Values that `closest_to_median` averages.
     """
     # the nearest dropped values tell where a kept one may be shared
     outer = max(0, beta - 1) if kernel == "count" else beta
-    small = in_registers(k, itemsize)
-    threads = _threads(k, itemsize) if small else 256
-    columns = CHUNK if kernel == "count" else threads if small else 32
-    constants: dict[str, object] = {
-        **_type(itemsize),
+    number, each, size = lanes(k, itemsize)
+    threads = 128
+    while kernel == "count" and 8 * (k + threads // WARP * (number * each + 2)) > SHARED:
+        threads //= 2
+    last = needed(merger(size), {rank % size for rank in range(outer, k - outer)})
+    first = batcher(each) if number > 1 else comparators(k, outer, k - outer)
+    constants = {
+        **types(itemsize),
         "K": k,
+        "LANES": number,
+        "EACH": each,
+        "SIZE": size,
         "BETA": beta,
+        "GAMMA": gamma,
         "THREADS": threads,
-        "CHUNK": columns,
+        "STEPS": STEPS,
+        "NETWORK": _sorts(first),
+        "MERGE": _sorts(merger(size) if number > 2 else []),
+        "LAST": _sorts(last if number > 1 else []),
         kernel.upper(): 1,
     }
-    if small:
-        network = comparators(k, outer, k - outer)
-        constants["NETWORK"] = " ".join(f"SORT({i}, {j})" for i, j in network)
-    files = ("warps.cuh", "order.cuh", "registers.cu" if small else "tiles.cu")
-    shared = 0 if small else k * 32 * itemsize
-    return Program(kernel, _text(constants, *files), threads, columns, shared)
+    columns = threads // number * (STEPS if kernel == "count" else 1)
+    return Program(kernel, text(constants, "warps.cuh", "sorted.cu"), threads, columns)
 
 
 @cache
-def one_pass(kernel: str, itemsize: int) -> Program:
+def one_pass(kernel: str, itemsize: int, partial: str = "double") -> Program:
     """One of the kernels `PASSES`, for any number of models."""
-    constants = {**_type(itemsize), "THREADS": 256, "CHUNK": LONG}
-    return Program(kernel, _text(constants, "warps.cuh", "passes.cu"), 256, LONG)
+    constants = {**types(itemsize), "THREADS": 256, "CHUNK": LONG, "PARTIAL": partial}
+    columns = WARP if kernel == "total" else LONG
+    return Program(kernel, text(constants, "warps.cuh", "passes.cu"), 256, columns)
 
 
 @cache
-def gram(k: int, itemsize: int, base_itemsize: int) -> Program:
-    """Inner products of the differences of k models to a base."""
-    groups = -(-k // SIDE)
-    squares = groups * (groups + 1) // 2
-    team = 32 if squares <= 32 else 64 if squares <= 64 else 128
-    width, rows = 64, groups * SIDE
-    # a stage in shared memory, and the values of the next one in the registers of 128 threads
-    while width * (rows + 2) * 8 + 8 * k > SHARED or width * rows * itemsize > 128 * 128:
-        width //= 2
-    constants = {
-        **_type(itemsize),
-        "BASE": TYPES[base_itemsize],
-        "K": k,
-        "SIDE": SIDE,
-        "SQUARES": squares,
-        "WIDTH": width,
-        "THREADS": 128,
-        "TEAM": team,
-    }
-    return Program("gram", _text(constants, "warps.cuh", "gram.cu"), 128, width)
+def by_columns(kernel: str, itemsize: int) -> Program:
+    """One of the kernels `COLUMNS`, for any number of models."""
+    constants = {**types(itemsize), "THREADS": 256, "CHUNK": LONG}
+    columns = LONG if kernel == "lengths" else 256
+    return Program(kernel, text(constants, "warps.cuh", "columns.cu"), 256, columns)
 
 
-def gram_grid(k: int, d: int) -> tuple[int, int, int]:
-    """Blocks side by side and on top of each other for `gram`, and coordinates of each."""
-    groups = -(-k // SIDE)
-    squares = groups * (groups + 1) // 2
-    most = max(1, PARTIAL_SUMS // (squares * SIDE * SIDE * 8))  # blocks side by side
-    pieces = -(-d // 64)  # of the longest stage
-    chunk = 64 * max(64, -(-pieces // most))
-    return -(-d // chunk), -(-squares // 128) if squares > 64 else 1, chunk
+@cache
+def draws(kernel: str, itemsize: int) -> Program:
+    """One of the kernels `DRAWS`."""
+    constants = {**types(itemsize), "THREADS": 128, "SPAN": 16}
+    return Program(kernel, text(constants, "warps.cuh", "pcg64.cu"), 128, 128 * 16)
 
 
-def _threads(k: int, itemsize: int) -> int:
-    """Threads of a block whose tile of k rows, starts and sums fit into shared memory."""
-    threads = 128
-    while (threads + 1) * k * itemsize + 8 * k + threads // 32 * (k + 1) * 8 > SHARED:
-        threads //= 2
-    return threads
+def text(constants: dict[str, object], *files: str) -> str:
+    """The constants as definitions, then the files."""
+    lines = [f"#define {name} {value}" for name, value in constants.items()]
+    here = Path(__file__).parent
+    return "\n".join([*lines, *((here / name).read_text("utf-8") for name in files)])
 
 
-def _type(itemsize: int) -> dict[str, object]:
+def types(itemsize: int) -> dict[str, object]:
+    """T and how to compare it."""
     if itemsize == 4:  # one instruction each; on doubles a comparison and two choices are faster
         return {"T": "float", "SMALLER(a, b)": "fminf(a, b)", "LARGER(a, b)": "fmaxf(a, b)"}
     return {
@@ -175,7 +179,5 @@ def _type(itemsize: int) -> dict[str, object]:
     }
 
 
-def _text(constants: dict[str, object], *files: str) -> str:
-    lines = [f"#define {name} {value}" for name, value in constants.items()]
-    here = Path(__file__).parent
-    return "\n".join([*lines, *((here / name).read_text("utf-8") for name in files)])
+def _sorts(network: list[tuple[int, int]]) -> str:
+    return " ".join(f"SORT({i}, {j})" for i, j in network)
