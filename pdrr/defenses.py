@@ -31,8 +31,7 @@ from pdrr.core.order import (
 from pdrr.core.rules import DEFENDED, RULES, own_setting
 from pdrr.types import Detection, Round
 
-SAME = 1e-12
-"""Statistics that differ by less than this share of the largest differ in rounding only."""
+SAME = 1e-12  # statistics that differ by a smaller share of the largest differ in rounding only
 
 
 class PDRR:
@@ -241,8 +240,7 @@ def suspicion(rule: str, statistic: np.ndarray) -> np.ndarray:
     Krum: rho_i / max rho (lambda_D = q max rho, section 4.1). Trimmed mean: n_i^c / max n^c
     (4.2). Median: 1 - n_i^r / max n^r (lambda_D = (1 - q) max n^r, 4.3). All 0 where the maximum
     is not positive, and where all statistics are equal, as of clients that sent the same model:
-    then nothing tells the models apart, and nobody is flagged. (By the paper's words two of the
-    three schemes would flag everybody.)
+    then nothing tells the models apart, and nobody is flagged.
     """
     largest = statistic.max()
     if largest <= 0 or largest - statistic.min() <= SAME * largest:
@@ -304,13 +302,6 @@ def signs(x: Array, base: Array) -> Array:
     """Sgn(x - base) as float32, compared instead of subtracted: nothing can overflow."""
     xp = array_namespace(x)
     return xp.astype(x > base, xp.float32) - xp.astype(x < base, xp.float32)
-
-
-def count(
-    observed: Round, rows: np.ndarray, beta: int, zero_change: bool
-) -> tuple[Array, np.ndarray, np.ndarray]:
-    """As `checked_count`, of models known to be finite."""
-    return checked_count(observed, rows, beta, zero_change)[:3]
 
 
 @accelerated

@@ -17,7 +17,7 @@ from pdrr.book.readings import shown
 from pdrr.claims.words import span
 from pdrr.config import Settings
 from pdrr.core.rules import in_words, own_setting
-from pdrr.defenses import count
+from pdrr.defenses import checked_count
 from pdrr.experiments import attacking, scene
 from pdrr.federation.streams import byzantine
 from pdrr.types import Crafted, Round
@@ -114,7 +114,7 @@ def trimmed_counts(observed: Round, beta: int) -> pd.DataFrame:
         below or above the kept values.
     """
     k, x = observed.k, observed.clients
-    merged, expectation, _ = count(observed, np.arange(k), beta, False)
+    merged, expectation, *_ = checked_count(observed, np.arange(k), beta, False)
     moved = merged != observed.previous
     rank = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0)
     ordered = np.sort(x, axis=0)

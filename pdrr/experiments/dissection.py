@@ -16,7 +16,7 @@ from pdrr.core.arrays import blocks
 from pdrr.core.directions import mean_direction, middle_direction, row_direction
 from pdrr.core.order import kept_fraction, median_beta
 from pdrr.core.rules import own_setting
-from pdrr.defenses import count
+from pdrr.defenses import checked_count
 from pdrr.experiments.likeness import Products, mean_among
 from pdrr.experiments.records import Records
 from pdrr.experiments.scene import Scene, defense, scene
@@ -233,7 +233,7 @@ def counts(here: Scene, beta: int) -> dict[str, float]:
     """
     observed, byzantine = here.observed, here.byzantine
     rows, d = np.arange(observed.k), observed.d
-    pre_aggregate, trimmed, remained = count(observed, rows, beta, False)
+    pre_aggregate, trimmed, remained, _ = checked_count(observed, rows, beta, False)
     unchanged = np.asarray(pre_aggregate) == observed.previous
     kept, some = np.zeros(observed.k), 0
     for cols in blocks(d, observed.k):
