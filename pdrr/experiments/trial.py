@@ -78,9 +78,7 @@ def _source(source: str) -> None:
     """Refuse what no format takes, and a file or folder that is not there; reads nothing."""
     known = formats()
     if source != "glyphs" and not Path(source).exists():
-        raise FileNotFoundError(
-            f"data needs 'glyphs' or a file or folder, got {source!r}: not there"
-        )
+        raise FileNotFoundError(f"{source}: no such file or folder")
     if not any(each.takes(source) for each in known):
         *others, last = (each.words for each in known)
         raise ValueError(f"data needs {', '.join(others)} or {last}, got {source!r}")

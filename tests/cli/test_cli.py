@@ -116,7 +116,7 @@ BAD = {
     "c too large": ((*RUN, "-p", "c", "50"), "federation.c needs .* got 50"),
     "c negative": ((*RUN, "-p", "c", "-1"), "federation.c: .*greater than or equal to 1, got -1"),
     "seed negative": ((*RUN, "-p", "seed", "-1"), "seed: .*, got -1"),
-    "round 0": ((*RUN, "-p", "number", "0"), "rounds needs round numbers >= 1, got"),
+    "round 0": ((*RUN, "-p", "number", "0"), "a run needs number >= 1, got 0"),
     "q out of range": ((*RUN, "-p", "q", "1.5"), "q.*1.5"),
     "q is NaN": ((*RUN, "-p", "q", "nan"), "q.*nan"),
     "2 beta = k": (

@@ -83,7 +83,7 @@ def test_a_killed_run_goes_on_with_the_same_bits(trimmed, tmp_path, monkeypatch)
         pass
 
     def killed(*args):
-        if len(seen := list(args[1].rows)) and seen[-1]["round"] == 2:
+        if len(seen := list(args[2].rows)) and seen[-1]["round"] == 2:
             raise KilledError
         return write(*args)
 

@@ -186,6 +186,7 @@ def test_arms_train_once_as_long_as_they_have_one_model(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "attacked", lambda *args: replace_observed(args[3]))
     monkeypatch.setattr(module, "_accuracies", lambda _, model: (float(model[0]) / 10, 0.0))
     federation, start = Counting(), np.zeros(2, dtype=np.float32)
+    federation.store = Store(tmp_path)
     arms = [module.Arm(name, tmp_path / name / "state.npz", start) for name in steps]
     module._advance(arms, 3, federation, "median", "partial")
     assert federation.trained_from == [(1, 0), (2, 1), (2, 5), (3, 2), (3, 6)]
@@ -207,7 +208,9 @@ def test_where_honest_training_diverges_the_model_stays(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_accuracies", lambda *_: (0.25, 0.0))
     start = np.ones(2, dtype=np.float32)
     arm = module.Arm("undefended", tmp_path / "state.npz", start)
-    module._advance([arm], 2, Diverging(), "median", "partial")
+    federation = Diverging()
+    federation.store = Store(tmp_path)
+    module._advance([arm], 2, federation, "median", "partial")
     np.testing.assert_array_equal(arm.previous, start)
     assert [(row["diverged"], row["flagged"], row["accuracy"]) for row in arm.rows] == [
         (True, 0, 0.25)
@@ -221,17 +224,17 @@ def test_a_killed_run_goes_on_with_the_same_bits(trimmed, kept, tmp_path, monkey
     class KilledError(Exception):
         pass
 
-    def killed(arm):
-        if arm.done == 2 and arm.name == "LFR":  # some arms are written, others are not
+    def killed(self, path, rows, **arrays):
+        if len(rows) == 2 and rows[-1]["arm"] == "LFR":  # some arms are written, others are not
             raise KilledError
-        write(arm)
+        write(self, path, rows, **arrays)
 
-    write, store = module._write, Store(tmp_path)
+    write, store = Store.save_state, Store(tmp_path)
     monkeypatch.setattr(module, "SAVED", 1)
-    monkeypatch.setattr(module, "_write", killed)
+    monkeypatch.setattr(Store, "save_state", killed)
     with pytest.raises(KilledError):
         survival("trimmed_mean", arms=SOME, last=LAST, store=store, **SMOKE)
-    monkeypatch.setattr(module, "_write", write)
+    monkeypatch.setattr(Store, "save_state", write)
     trained, train = [], Federation.trained
     monkeypatch.setattr(
         Federation, "trained", lambda self, n, *rest: trained.append(n) or train(self, n, *rest)

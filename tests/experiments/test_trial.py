@@ -35,7 +35,7 @@ WRONG = [
     ({"learning_rate": 0.0}, "training.learning_rate"),
     ({"attack": "poison"}, "attack needs to be of none, krum"),
     ({"profile": "huge"}, "profile needs to be one of smoke, quick, paper"),
-    ({"data": "nowhere.npz"}, "'nowhere.npz': not there"),
+    ({"data": "nowhere.npz"}, "nowhere.npz: no such file or folder"),
     ({"data": __file__}, "data needs"),
 ]
 

@@ -57,8 +57,9 @@ def test_rounds_and_records_of_tf32_have_a_place_of_their_own(tmp_path, monkeypa
     miniature.use(monkeypatch)
     store, settings, seen = Store(tmp_path), miniature.settings(), []
     monkeypatch.setattr(store, "folder", lambda _, key: seen.append(key) or tmp_path)
-    (tmp_path / "run.json").write_text('{"provenance": {}, "runs": []}')
-    (tmp_path / "run.csv").write_text("a\n1\n")
+    (tmp_path / "run.json").write_text('{"provenance": {}, "runs": []}', "utf-8")
+    (tmp_path / "run.csv").write_text("a\n1\n", "utf-8")
+    store.save_json(tmp_path / "sha256.json", cache._sums(tmp_path))
     options = {"profile": "smoke", "source": "glyphs", "seed": 1}
     for said in ("off", "on"):
         monkeypatch.setenv(VARIABLE, said)
