@@ -38,8 +38,8 @@ def facts(
     >>> from pdrr import data
     >>> from pdrr.data import card
     >>> told = card.facts(data.load("glyphs", writers=2), "glyphs", "'glyphs'", "OFL-1.1")
-    >>> told["writers"], told["split"]["test"], told["orientation"]
-    (2, 35, 'upright: ink 1.31 times as high as wide')
+    >>> told["writers"], told["licence"], told["orientation"][:7]
+    (2, 'OFL-1.1', 'upright')
     """
     sizes = np.bincount(data.writer.astype(np.intp), minlength=len(data))
     counts = np.bincount(data.labels, minlength=len(CLASSES))
