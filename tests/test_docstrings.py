@@ -5,6 +5,7 @@ import doctest
 import inspect
 import pkgutil
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,8 @@ def test_examples_print_what_they_say(name):
 def test_examples_that_are_not_on_the_page_print_what_they_say():
     on_the_page = {docstring(name) for name in NAMES}
     for path, text in DOCSTRINGS:
+        if path.parent.name == "flare" and find_spec("nvflare") is None:
+            continue  # an extra that the tests do without
         if ">>>" in text and text not in on_the_page:
             check(example(text, path.name))
 
