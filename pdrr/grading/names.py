@@ -44,6 +44,7 @@ def printed(text: str) -> str:
 
     Examples
     --------
+    >>> from pdrr.grading.names import printed
     >>> printed("Jo\\u0308rg") == printed("J\\udcf6rg") == "J\\u00f6rg"
     True
     >>> print(printed("a\\tb"))
@@ -76,6 +77,7 @@ def owner(parts: tuple[str, ...]) -> Owner | None:
 
     Examples
     --------
+    >>> from pdrr.grading.names import owner
     >>> owner(("Ada King_12_assignsubmission_file_", "lab.ipynb"))
     Owner(name='Ada King', number='12')
     >>> owner(("kingada_LATE_12_345_lab-1.ipynb",))
@@ -110,6 +112,7 @@ def assignment(name: str, assignments: Collection[str]) -> str | None:
 
     Examples
     --------
+    >>> from pdrr.grading.names import assignment
     >>> assignment("Copy of Poison-It (2).ipynb", ["poison_it", "lab"])
     'poison_it'
     >>> assignment("poison_it_ada.ipynb", ["poison_it", "lab"])

@@ -32,6 +32,7 @@ def whole(text: str) -> str:
 
     Examples
     --------
+    >>> from pdrr.grading.reading import whole
     >>> whole("\\ud83d" + "\\ude00") == "\\U0001f600", whole("a\\ud83d") == "a\\ufffd"
     (True, True)
     """
