@@ -66,7 +66,13 @@ def checkout(tmp_path):
 
 
 def make(top, *words, **more):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # the tests themselves may have been started by make
+    outer = ("PROFILE", "DATA", "ARGS", "SUBMISSIONS", "KERAS_BACKEND", "PDRR_CACHE")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS")) and name not in outer
+    }
     run = ["make", *words]
     return subprocess.run(
         run, cwd=top, env={**environment, **more}, capture_output=True, text=True, check=False
