@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.signals import heard
 
 ROOT = Path(__file__).parents[1]
 STUB = f"""#!{sys.executable}
@@ -224,14 +225,7 @@ def test_ctrl_c_while_waiting_ends_without_a_traceback(checkout):
     with open(top / "build/.lock", "w", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         run = [sys.executable, "scripts/alone.py", "build/.lock", "true"]
-        with subprocess.Popen(
-            run,
-            cwd=top,
-            stderr=subprocess.PIPE,
-            text=True,
-            # whoever started the tests may have told its children to ignore it
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        ) as second:
+        with heard(), subprocess.Popen(run, cwd=top, stderr=subprocess.PIPE, text=True) as second:
             second.stderr.readline()
             time.sleep(0.1)
             second.send_signal(signal.SIGINT)

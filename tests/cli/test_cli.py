@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from helpers import miniature
+from helpers.signals import heard
 from pdrr import __version__, config
 from pdrr.cli.main import cli, main
 from pdrr.experiments import scene
@@ -227,13 +228,7 @@ def test_a_notebook_that_runs_is_interrupted_with_its_kernel():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     nbformat.write(notebook, "notebooks/slow.ipynb")
     command = [sys.executable, "-m", "pdrr", "page", "slow", "out.ipynb"]
-    # a background job, as CI may be, ignores Ctrl-C, and so would what it starts
-    with subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as run:
+    with heard(), subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         try:
             waiting_until = time.monotonic() + 60
             while not Path("started").exists():
