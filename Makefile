@@ -109,7 +109,7 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv
 	build/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
-	  --extra kernels --extra experiments --extra docs --extra flower --extra data --extra coursework --extra test pyproject.toml -o requirements.lock
+	  --extra kernels --extra experiments --extra docs --extra flower --extra flare --extra data --extra coursework --extra test pyproject.toml -o requirements.lock
 
 assignments: $(READY) ## students' versions of the coursework, in build/assignments
 	@$(WITH) $(RUN) assignments

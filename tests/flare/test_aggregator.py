@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip(
-    "nvflare", reason="NVIDIA FLARE has an environment of its own: pip install nvflare"
-)
+pytest.importorskip("nvflare", reason="NVIDIA FLARE is not installed: pip install '.[flare]'")
 
 import psutil
 from nvflare.apis.fl_context import FLContext
