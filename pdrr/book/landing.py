@@ -81,7 +81,9 @@ def paper_html(paper: Mapping[str, Any], bibliography: str) -> str:
     entry = re.search(rf"^@\w+{{{KEY},$.*?^}}$", bibliography, re.M | re.S)
     if entry is None:
         raise ValueError(f"the landing page needs {KEY} in references.bib")
-    authors = ", ".join(f"{each['given-names']} {each['family-names']}" for each in paper["authors"])
+    authors = ", ".join(
+        f"{each['given-names']} {each['family-names']}" for each in paper["authors"]
+    )
     doi = escape(paper["doi"])
     return (
         f'<div class="paper-line"><p><cite>{escape(paper["title"])}</cite>, {escape(authors)},'

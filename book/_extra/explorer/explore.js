@@ -382,7 +382,7 @@
     make("figure", {className: "view"}, slider, sentence, legend, caption, chart, captionBelow, below),
     tables, make("p", {className: "more"}, csv, " of this view, with its setting. The address of this page holds what is chosen."),
   );
-  window.explorer = {runs, rates, lots, suitable, fit, beside};
+  window.explorer = {runs, rates, lots, suitable, fit, beside, wish: () => wish};
   show();
   addEventListener("hashchange", () => {
     wish = read();
