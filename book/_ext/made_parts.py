@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from notebook_outputs import write
 from sphinx.errors import SphinxError
 
 from pdrr.book import explorer, landing
@@ -25,6 +24,13 @@ def make(app: Any) -> None:
     except ValueError as error:
         raise SphinxError(str(error)) from error
     write(source / "_extra" / "explorer" / "runs.js", runs.encode())
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write `content` unless it is there already: an untouched file is not read again."""
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -90,6 +90,7 @@
   const unique = list => [...new Set(list)];
   const VALUES = Object.fromEntries(LEVELS.map(name => [name, unique(runs.map(run => run[name])).filter(x => x !== null && x !== "")]));
   VALUES.view = Object.keys(VIEWS);
+  VALUES.scheme = VALUES.scheme.filter(scheme => scheme !== data.ours);
   VALUES.round.sort((a, b) => a - b);
 
   // the nearest recorded run to what was wished for, and what else there is on the way to it
@@ -160,7 +161,7 @@
     const labels = VALUES[name].map(value => {
       const input = make("input", {type: "radio", name: `explore-${name}`, value: String(value)});
       input.addEventListener("change", () => {
-        wish = {...wish, ...current.state, q: wish.q, [name]: value};
+        wish = {...wish, [name]: value};
         if (["rule", "attacker", "attack", "view"].includes(name)) wish.q = null;
         draw();
       });
@@ -239,7 +240,7 @@
     caption.textContent = title;
   }
 
-  function errors(run, x, steps, now, band, of) {
+  function errors(run, x, steps, now, band, curve, of) {
     const kinds = run.attacker === "nobody" ? ["far"] : ["far", "mar"];
     const lines = kinds.flatMap(kind => steps.map(step => ({x: step, y: of(step)[kind], kind})));
     const ends = kinds.map(kind => ({kind, x: kind === "far" ? steps[0] : steps.at(-1), y: of(kind === "far" ? steps[0] : steps.at(-1))[kind]}));
@@ -249,8 +250,8 @@
       marginTop: 24,
       marks: [
         band ? Plot.rect([band], {x1: "0", x2: "1", y1: 0, y2: 1, fill: "var(--pdrr-band)"}) : null,
-        Plot.line(lines.filter(d => d.kind === "far"), {x: "x", y: "y", stroke: BENIGN, strokeWidth: 2, curve: "step-after"}),
-        Plot.line(lines.filter(d => d.kind === "mar"), {x: "x", y: "y", stroke: MALICIOUS, strokeWidth: 2, strokeDasharray: "6 3", curve: "step-after"}),
+        Plot.line(lines.filter(d => d.kind === "far"), {x: "x", y: "y", stroke: BENIGN, strokeWidth: 2, curve}),
+        Plot.line(lines.filter(d => d.kind === "mar"), {x: "x", y: "y", stroke: MALICIOUS, strokeWidth: 2, strokeDasharray: "6 3", curve}),
         Plot.ruleX([now], {strokeDasharray: "5 3", strokeWidth: 1.4}),
         Plot.text(ends, {x: "x", y: "y", text: d => d.kind.toUpperCase(), dy: -9, fill: d => d.kind === "far" ? BENIGN : MALICIOUS, fontWeight: 600, textAnchor: d => d.x === steps[0] ? "start" : "end"}),
       ],
@@ -273,8 +274,8 @@
         ? `${honest === 0 ? "none of them is wronged" : many(honest, "honest client") + ", though nobody attacks"}. FAR ${rate(found.far)}. ${band ? right : "Where the scores tell any two clients apart, the largest is 1: every threshold flags somebody."}`
         : `${n - honest} of ${data.c} attackers and ${honest ? many(honest, "honest client") : "no honest one"}. FAR ${rate(found.far)}, MAR ${rate(found.mar)}. ${right}`);
       lollipops(run, marks, q, band, `Suspicion: ${data.axes[data.ours][run.rule]}`, `Suspicion of each client ${setting(state)}; dashed the threshold. ${sentence.textContent}`);
-      const steps = Array.from({length: 201}, (_, i) => i / 200);
-      errors(run, "q", steps, q, band, step => rates(run, step));
+      const steps = unique([0, ...run.scores.filter(score => score > 0 && score < 1), 1]).sort((a, b) => a - b);
+      errors(run, "q", steps, q, band, "step-before", step => rates(run, step));
       numbers("pdrr", ["client", "kind", "score", "flagged"], run.scores.map((score, i) => [i + 1, kind(run, i), score, marks[i] ? "yes" : "no"]), state, {q});
       write(state, q);
     },
@@ -285,7 +286,7 @@
       sentence.textContent = `Flagging the ${m} most suspicious by ${run.scheme}: FAR ${rate(found.far)}, MAR ${rate(found.mar)}${found.tied ? " to expect" : ""}.${tie} Recorded with m = ${data.c}: FAR ${rate(run.far)}, MAR ${rate(run.mar)}${found.tied && m === data.c ? " (one draw)" : ""}.`;
       lollipops(run, found.marks, edge, null, `${run.scheme}: ${data.axes[run.scheme]}, turned so that high is suspicious`, `Score of each client by ${run.scheme} ${setting(state)}. ${sentence.textContent}`);
       const steps = Array.from({length: data.k + 1}, (_, i) => i);
-      errors(run, "m", steps, m, null, step => lots(run, step));
+      errors(run, "m", steps, m, null, "linear", step => lots(run, step));
       numbers("others", ["client", "kind", "score", "flagged"], run.scores.map((score, i) => [i + 1, kind(run, i), score, {0: "no", 1: "yes", .5: "by lot"}[found.marks[i]]]), state, {m});
       write(state);
     },
@@ -330,6 +331,7 @@
     label.textContent = text;
     Object.assign(range, {min, max, step});
     range.value = now;
+    range.setAttribute("aria-valuetext", shown);
     value.textContent = shown;
     reset.textContent = back;
   }

@@ -2,9 +2,9 @@
 (() => {
   "use strict";
   const cite = document.querySelector("details.cite");
-  cite?.querySelector("summary").addEventListener("click", async () => {
+  cite?.addEventListener("toggle", async () => {
+    if (!cite.open) return;
     const text = cite.querySelector("pre").textContent, summary = cite.querySelector("summary");
-    if (cite.open) return;   // it is being closed
     let copied = true;
     try {
       await navigator.clipboard.writeText(text);
