@@ -203,7 +203,9 @@ def test_what_was_not_recorded_is_greyed_with_the_reason(opened):
     page = opened("explore-light.html#rule=krum&attack=1e-03&noise=coordinate")
     assert page.locator("input[name=explore-round]:not(:disabled)").count() == 1
     why = page.locator("#why-round").inner_text()
-    assert why.startswith("Greyed: not recorded under Krum, under partial knowledge, with copies")
+    assert why.startswith(
+        "Greyed: not recorded under Krum, under partial knowledge, with ε = 10⁻³,"
+    )
     late = page.locator("input[name=explore-round][value='50']")
     assert late.is_disabled()
     assert late.locator("xpath=..").get_attribute("title") == why

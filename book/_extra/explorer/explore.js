@@ -65,16 +65,16 @@
   };
   const LEGENDS = {
     view: "Look at", rule: "The server's rule", attacker: "The attacker", attack: "Its attack",
-    beta: "β, values trimmed a side", noise: "ε of the attack on Krum", round: "Round", seed: "Seed",
+    beta: "β, values trimmed a side", noise: "How far copies stay within ε", round: "Round", seed: "Seed",
     scheme: "Detector",
   };
-  const word = (name, value) => WORDS[name]?.[value] ?? (name === "attack" ? `copies ${far10(value)} apart` : String(value));
+  const word = (name, value) => WORDS[name]?.[value] ?? (name === "attack" ? `ε = ${far10(value)}` : String(value));
   const told = {
     rule: s => `under ${word("rule", s.rule)}`.replace("under trimmed", "under the trimmed").replace("under median", "under the median"),
     attacker: s => s.attacker === "nobody" ? "with nobody attacking" : `under ${s.attacker} knowledge`,
     attack: s => s.attack === "" ? "" : s.attack === "own" ? "with the rule's own attack" : `with ${/^\d/.test(s.attack) ? "" : "the attack "}${word("attack", s.attack)}`,
     beta: s => s.beta ? `with β = ${s.beta}` : "",
-    noise: s => s.noise ? `with ε ${word("noise", s.noise)}` : "",
+    noise: s => s.noise ? `copies ${word("noise", s.noise)}` : "",
     round: s => `in round ${s.round}`,
     seed: s => `with seed ${s.seed}`,
   };
@@ -92,11 +92,13 @@
   VALUES.view = Object.keys(VIEWS);
   VALUES.scheme = VALUES.scheme.filter(scheme => scheme !== data.ours);
   VALUES.round.sort((a, b) => a - b);
+  const first = ["own", ...Object.keys(RULES)];
+  VALUES.attack = [...first, ...VALUES.attack.filter(x => !first.includes(x)).sort((a, b) => a - b)];
 
   // the nearest recorded run to what was wished for, and what else there is on the way to it
   function fit(wish) {
     const state = {...wish}, there = {};
-    if (!(state.view in VIEWS)) state.view = "pdrr";
+    if (!Object.hasOwn(VIEWS, state.view)) state.view = "pdrr";
     let left = runs.filter(VIEWS[state.view]);
     for (const name of LEVELS) {
       there[name] = unique(left.map(run => run[name]));
@@ -118,6 +120,7 @@
       if (name === "attacker" || name === "attack") return "The paper's tables have partial knowledge and the rule's own attack.";
       if (name === "round" && VALUES.round.some(x => !data.paper.rounds.includes(x)) && values.length === data.paper.rounds.length) return `The paper prints rounds ${data.paper.rounds.join(", ")}.`;
     }
+    if (name === "attack" && state.view === "pdrr") return `Greyed: the attack made for ${told.rule(state).slice(6)} is the first of these${state.rule === "krum" ? "" : "; ε belongs to the attack on Krum"}.`;
     if (VALUES[name].every(x => values.includes(x))) return "";
     if (state.view === "others" && ["attacker", "attack"].includes(name)) return "Greyed: only PDRR was recorded there.";
     const before = LEVELS.slice(0, LEVELS.indexOf(name)).map(level => told[level](state)).filter(Boolean);
@@ -131,7 +134,7 @@
     const wish = {...START};
     if (!location.hash.includes("=")) return wish;
     for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
-      if (!(name in START)) continue;
+      if (!Object.hasOwn(START, name)) continue;
       const number = Number(text);
       if (name === "q") wish.q = text !== "" && number >= 0 && number <= 1 ? number : null;
       else if (name === "m") wish.m = Number.isInteger(number) && number >= 0 && number <= data.k ? number : data.c;
@@ -253,7 +256,10 @@
         Plot.line(lines.filter(d => d.kind === "far"), {x: "x", y: "y", stroke: BENIGN, strokeWidth: 2, curve}),
         Plot.line(lines.filter(d => d.kind === "mar"), {x: "x", y: "y", stroke: MALICIOUS, strokeWidth: 2, strokeDasharray: "6 3", curve}),
         Plot.ruleX([now], {strokeDasharray: "5 3", strokeWidth: 1.4}),
-        Plot.text(ends, {x: "x", y: "y", text: d => d.kind.toUpperCase(), dy: -9, fill: d => d.kind === "far" ? BENIGN : MALICIOUS, fontWeight: 600, textAnchor: d => d.x === steps[0] ? "start" : "end"}),
+        ...ends.map(end => Plot.text([end], {
+          x: "x", y: "y", text: d => d.kind.toUpperCase(), dy: -9, dx: end.kind === "far" ? 6 : -6, fontWeight: 600,
+          fill: end.kind === "far" ? BENIGN : MALICIOUS, textAnchor: end.kind === "far" ? "start" : "end",
+        })),
       ],
     })), `FAR and MAR against ${x}, from ${steps[0]} to ${steps.at(-1)}; the table has the numbers.`));
     captionBelow.textContent = `Error against ${x}: FAR, honest clients flagged${run.attacker === "nobody" ? "" : "; MAR (dashed), attackers missed"}`;
