@@ -132,12 +132,13 @@ def _runs(stem: str, records: Records) -> Iterator[tuple[tuple[Any, ...], list[A
 def _shown(records: Records) -> Records:
     """Without other readings, schemes that the paper does not compare, and other c."""
     table, runs = records.table, records.runs
-    for name, kept in {
+    wanted: dict[str, list[Any]] = {
         "reading": ["default"],
         "scheme": [*papers()],
         "c": [COMPROMISED],
         "rule": [*DEFENDED],
-    }.items():
+    }
+    for name, kept in wanted.items():
         if name in table:
             table, runs = table[table[name].isin(kept)], runs[runs[name].isin(kept)]
     return Records(table, runs, records.provenance)

@@ -21,27 +21,29 @@ from pdrr.experiments.records import Records
 
 KEY = "lu2022defense"
 ROUND = {"seed": 1, "round": 1, "c": COMPROMISED, "knowledge": "partial"}  # of the picture
-PICTURE = {  # the recording of each rule, and what is the paper's there
+PICTURE: dict[
+    str, tuple[str, dict[str, Any]]
+] = {  # the recording of each rule, and what is the paper's there
     "krum": ("fig04", {"noise": "ball"}),
     "trimmed_mean": ("fig06", {"beta": 10}),
     "median": ("fig07", {}),
 }
 ACCURACIES = {  # columns of the chain of every round
-    "accuracy": "before the round",
+    "accuracy": "before",
     "accuracy_attacked": "attacked",
-    "accuracy_defended": "attacked, with PDRR",
+    "accuracy_defended": "with PDRR",
     "accuracy_unattacked": "nobody attacking",
 }
 BETA = 10
 UNITS = {  # of the number on each tile
-    "abstract-1": "schemes as the paper says",
+    "abstract-1": "schemes are as the paper says",
     "abstract-2": "times the seconds of the fastest other",
-    "abstract-3": "cells where no other is better",
-    "abstract-4": "others that vary more",
+    "abstract-3": "cells have no better scheme",
+    "abstract-4": "others vary more",
     "abstract-5": "of the runs without error",
-    "abstract-6": "DAGMM's seconds over PDRR's",
+    "abstract-6": "is DAGMM's time over PDRR's",
 }
-NUMBER = re.compile(r"\d+ of \d+|\d+\.\d+(?: times)?")
+NUMBER = re.compile(r"\d+ of \d+|\d+\.\d+")
 WIDTH, HEIGHT, LEFT, TOP = 640, 190, 34, 8  # of the picture
 
 
@@ -190,13 +192,13 @@ def tiles(judged: pd.DataFrame) -> str:
     rows = judged[judged["id"].str.match(r"abstract-\d+$")]
     made = []
     for row in rows.to_dict("records"):
-        first, *rest = str(row["ours"]).split("; ")
-        number = NUMBER.search(first)
-        found = number[0] if number else "–"
-        more = rest[0] if first == found and rest else first
+        clauses = str(row["ours"]).split("; ")
+        number = NUMBER.search(clauses[0])
+        cells = [clause for clause in clauses[:2] if ":" in clause]
+        more = cells[0] if cells else f"the paper: {row['paper']}"
         made.append(
             f'<li><a href="notebooks/{row["figure"]}.html"><span class="said">'
-            f"{escape(str(row['claim']))}</span> <strong>{escape(found)}"
+            f"{escape(str(row['claim']))}</span> <strong>{escape(number[0]) if number else '–'}"
             f" <small>{escape(UNITS[row['id']])}</small></strong></a>"
             f' <span class="ours">{escape(more)}</span>'
             f" {badge(row['verdict'], row['verdict'])}</li>"
@@ -209,7 +211,7 @@ def harm(records: Records) -> str:
     table = records.table
     usual = table["beta"].isna() | (table["beta"] == BETA)
     kept = table[(table["chain"] == ORACLE) & (table["knowledge"] == "partial") & usual]
-    blocks, most = [], float(kept[[*ACCURACIES]].groupby(kept["rule"]).mean().max(axis=None))
+    blocks, most = [], kept.groupby("rule")[[*ACCURACIES]].mean().to_numpy().max()
     for rule in DEFENDED:
         rows = kept[(kept["rule"] == rule) & (kept["seed"] == 1)]
         if rows.empty:
@@ -217,8 +219,8 @@ def harm(records: Records) -> str:
         means = rows[[*ACCURACIES]].mean()
         bars = "".join(
             f'<div class="{column.removeprefix("accuracy").strip("_") or "before"}">'
-            f'<dt>{words}</dt><dd><span style="width:{100 * means[column] / most:.1f}%"></span>'
-            f"{means[column]:.2f}</dd></div>"
+            f'<dt>{words}</dt><dd><span class="room"><span style="width:'
+            f'{100 * means[column] / most:.1f}%"></span></span>{means[column]:.2f}</dd></div>'
             for column, words in ACCURACIES.items()
         )
         blocks.append(

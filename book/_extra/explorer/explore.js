@@ -53,6 +53,8 @@
 
   const rate = x => x === null ? "–" : x.toFixed(2);
   const short = x => x === null || x === undefined ? "–" : String(+x.toPrecision(4)).replace("-", "−");
+  // as short as a tick's label has to be: 6e−7, 0.25, 1200
+  const tick = x => x && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential(1).replace(".0e", "e").replaceAll("-", "−") : short(x);
   const many = (n, one, more = one + "s") => `${n} ${n === 1 ? one : more}`;
   const RULES = data.rules;
   const far10 = text => text.replace(/^(\d)e-0?(\d+)$/, (_, a, n) => (a === "1" ? "" : `${a} × `) + `10⁻${"⁰¹²³⁴⁵⁶⁷⁸⁹"[n]}`);
@@ -61,11 +63,11 @@
     rule: RULES,
     attacker: {partial: "knows its own clients (partial)", full: "knows every client (full)", nobody: "nobody attacks"},
     attack: {own: "made for this rule", ...Object.fromEntries(Object.entries(RULES).map(([rule, words]) => [rule, `made for the ${words}`.replace("the Krum", "Krum")]))},
-    noise: {ball: "in a ball", coordinate: "per coordinate"},
+    noise: {ball: "radius of a ball", coordinate: "bound per coordinate"},
   };
   const LEGENDS = {
     view: "Look at", rule: "The server's rule", attacker: "The attacker", attack: "Its attack",
-    beta: "β, values trimmed a side", noise: "How far copies stay within ε", round: "Round", seed: "Seed",
+    beta: "β, values trimmed a side", noise: "ε read as", round: "Round", seed: "Seed",
     scheme: "Detector",
   };
   const word = (name, value) => WORDS[name]?.[value] ?? (name === "attack" ? `ε = ${far10(value)}` : String(value));
@@ -74,7 +76,7 @@
     attacker: s => s.attacker === "nobody" ? "with nobody attacking" : `under ${s.attacker} knowledge`,
     attack: s => s.attack === "" ? "" : s.attack === "own" ? "with the rule's own attack" : `with ${/^\d/.test(s.attack) ? "" : "the attack "}${word("attack", s.attack)}`,
     beta: s => s.beta ? `with β = ${s.beta}` : "",
-    noise: s => s.noise ? `copies ${word("noise", s.noise)}` : "",
+    noise: s => s.noise ? `ε as ${word("noise", s.noise)}` : "",
     round: s => `in round ${s.round}`,
     seed: s => `with seed ${s.seed}`,
   };
@@ -205,7 +207,7 @@
 
   const MALICIOUS = "var(--pdrr-malicious)", BENIGN = "var(--pdrr-benign)", GROUND = "var(--pst-color-background)";
   const base = (height, more) => ({
-    width: Math.max(260, chart.clientWidth), height, marginLeft: 52, marginRight: 14,
+    width: Math.max(260, chart.clientWidth), height, marginLeft: 52, marginRight: 14, marginBottom: 42,
     style: {background: "none", fontSize: "13px", overflow: "visible"}, ...more,
   });
   const say = (figure, text) => {
@@ -229,9 +231,9 @@
       stroke: kind ? MALICIOUS : BENIGN, fill: kind ? MALICIOUS : BENIGN, fillOpacity: "mark",
       title: d => `client ${d.client}: ${short(d.score)}`,
     });
-    chart.replaceChildren(say(Plot.plot(base(narrow ? 260 : 300, {
-      x: {label: "client", domain: [0, data.k + 1], ticks: [1, 10, 20, 30, 40, 50]},
-      y: {label: null, domain: [low, high], grid: true, nice: run.scheme !== data.ours},
+    chart.replaceChildren(say(Plot.plot(base(narrow ? 270 : 310, {
+      x: {label: "client", labelAnchor: "center", labelArrow: false, labelOffset: 36, domain: [0, data.k + 1], ticks: [1, 10, 20, 30, 40, 50]},
+      y: {label: null, domain: [low, high], grid: true, tickFormat: tick, nice: run.scheme !== data.ours},
       opacity: {domain: [0, 1], range: [0, 1]},
       marks: [
         band ? Plot.rect([band], {x1: 0, x2: data.k + 1, y1: "0", y2: "1", fill: "var(--pdrr-band)"}) : null,
@@ -247,8 +249,8 @@
     const kinds = run.attacker === "nobody" ? ["far"] : ["far", "mar"];
     const lines = kinds.flatMap(kind => steps.map(step => ({x: step, y: of(step)[kind], kind})));
     const ends = kinds.map(kind => ({kind, x: kind === "far" ? steps[0] : steps.at(-1), y: of(kind === "far" ? steps[0] : steps.at(-1))[kind]}));
-    below.replaceChildren(say(Plot.plot(base(170, {
-      x: {label: x, domain: [steps[0], steps.at(-1)]},
+    below.replaceChildren(say(Plot.plot(base(190, {
+      x: {label: x, labelAnchor: "center", labelArrow: false, labelOffset: 36, domain: [steps[0], steps.at(-1)]},
       y: {label: null, domain: [0, 1], ticks: [0, .5, 1], grid: true},
       marginTop: 24,
       marks: [
@@ -304,7 +306,7 @@
       sentence.textContent = `Round ${state.round} ${told.rule(state)}: PDRR has FAR ${rate(ours[0].paper)} and MAR ${rate(ours[1].paper)} in the paper, ${rate(ours[0].ours)} and ${rate(ours[1].ours)} here (${many(ours[0].seeds, "seed")}). Farthest apart is ${worst.rate} of ${worst.scheme}: ${rate(worst.paper)} there, ${rate(worst.ours)} here.`;
       const chance = [["FAR", data.c / data.k], ["MAR", 1 - data.c / data.k]].map(([rate, x]) => ({rate, x}));
       chart.replaceChildren(say(Plot.plot(base(360, {
-        marginLeft: 64, x: {label: "rate", domain: [0, 1], grid: true}, y: {label: null, domain: data.schemes}, fy: {label: null, domain: ["FAR", "MAR"]},
+        marginLeft: 64, marginRight: 44, x: {label: "rate", labelAnchor: "center", labelArrow: false, labelOffset: 36, domain: [0, 1], grid: true}, y: {label: null, domain: data.schemes}, fy: {label: null, domain: ["FAR", "MAR"]},
         marks: [
           Plot.frame({stroke: "var(--pst-color-border)"}),
           Plot.ruleX(chance, {x: "x", fy: "rate", strokeDasharray: "2 3"}),
@@ -313,7 +315,7 @@
           Plot.dot(here.filter(d => d.ours !== null), {x: "ours", y: "scheme", fy: "rate", r: 4, fill: "var(--pdrr-blue)"}),
         ],
       })), `FAR and MAR of five schemes, the paper's beside ours. ${sentence.textContent}`));
-      caption.textContent = "◇ the paper   ● ours, mean over the recorded seeds   dotted: chance (flagging c without looking)";
+      caption.textContent = "◇ the paper · ● ours, mean over the recorded seeds · dotted: chance, c flagged without looking";
       captionBelow.textContent = "";
       below.replaceChildren();
       numbers("paper", ["scheme", "rate", "round", "paper", "ours", "seeds"], rows.map(row => [row.scheme, row.rate, row.round, row.paper, row.ours === null ? "not recorded" : +row.ours.toFixed(4), row.seeds]), state, {});
@@ -375,6 +377,7 @@
     }
     sets.scheme.hidden = state.view !== "others";
     legend.hidden = state.view === "paper";
+    for (const part of legend.querySelectorAll(".pdrr, .others")) part.hidden = part.className !== state.view;
     SHOW[state.view](state, run);
   }
   function draw() {
@@ -383,7 +386,7 @@
   }
 
   const marks = [["square", MALICIOUS, "malicious"], ["circle", BENIGN, "honest"]].map(([shape, colour, text]) => `<span><i class="${shape}" style="border-color:${colour};background:${colour}"></i><i class="${shape}" style="border-color:${colour}"></i> ${text}</span>`);
-  legend.innerHTML = `${marks.join(" ")} <span>filled: flagged, half: by lot</span> <span><i class="band"></i> suitable thresholds</span>`;
+  legend.innerHTML = `${marks.join(" ")} <span>filled: flagged</span> <span class="pdrr"><i class="band"></i> suitable thresholds</span> <span class="others">half filled: by lot</span>`;
   root.replaceChildren(
     group("view"),
     make("div", {className: "picks"}, ...LEVELS.map(group)),
