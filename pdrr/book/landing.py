@@ -240,6 +240,7 @@ def bar(counted: pd.Series) -> str:
         if n
     )
     return (
-        '<div class="claims-bar"><a href="notebooks/verdicts.html" aria-label="Every claim with its'
-        f' verdict"><span class="stack">{segments}</span></a><p>{badges(counted)}</p></div>'
+        '<div class="claims-bar"><a href="notebooks/verdicts.html"><span class="stack"'
+        f' aria-hidden="true">{segments}</span>All {len(counted)} claims with their verdicts</a>'
+        f"<p>{badges(counted)}</p></div>"
     )

@@ -313,7 +313,7 @@ def test_malicious_are_squares_and_honest_circles_filled_when_flagged(opened, th
           .getPropertyValue(`--pdrr-${kind}`).trim())"""
     )
     assert len(set(colours)) == 2
-    groups = page.locator("#explorer .chart").first.locator("g[aria-label=dot]")
+    groups = page.locator("#explorer .chart").first.locator("g[data-mark=dot]")
     paths = [group.locator("path, circle").count() for group in groups.all()]
     assert paths == [20, 30, 20]  # all squares, all circles, and over them the flagged squares
 

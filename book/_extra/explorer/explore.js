@@ -211,6 +211,11 @@
     style: {background: "none", fontSize: "13px", overflow: "visible"}, ...more,
   });
   const say = (figure, text) => {
+    // one picture with one description: Plot's names of its marks are none for a reader
+    for (const part of figure.querySelectorAll("[aria-label]")) {
+      part.dataset.mark = part.getAttribute("aria-label");
+      part.removeAttribute("aria-label");
+    }
     figure.setAttribute("role", "img");
     figure.setAttribute("aria-label", text);
     return figure;
