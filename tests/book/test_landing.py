@@ -1,7 +1,10 @@
 """The landing page's parts say what the records say."""
 
+import importlib.util
 import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -118,3 +121,33 @@ def test_the_bar_counts_every_claim_once_and_leads_to_the_verdicts(parts, judged
         re.search(r"flex-grow:(\d+)", each["style"])[1] for each in shown.select(".stack span")
     ]
     assert [int(each) for each in growth] == counts
+
+
+# the build
+
+
+@pytest.fixture(scope="module")
+def extension():
+    path = ROOT / "book" / "_ext" / "made_parts.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_build_writes_every_part_that_the_pages_show(extension, tmp_path):
+    (tmp_path / "records").symlink_to(ROOT / RECORDED)
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path)
+    extension.make(SimpleNamespace(srcdir=tmp_path))
+    assert (tmp_path / "_extra/explorer/runs.js").read_text("utf-8").startswith("window.PDRR = {")
+    for page in ("index.md", "explore.md"):
+        text = (ROOT / "book" / page).read_text("utf-8")
+        shown = re.findall(r"^:file: (_outputs/landing_\w+\.html)$", text, re.M)
+        assert shown
+        assert all((tmp_path / name).is_file() for name in shown)
+
+
+def test_a_build_ends_where_records_are_missing(extension, tmp_path):
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path)
+    with pytest.raises(extension.SphinxError, match="no records: "):
+        extension.make(SimpleNamespace(srcdir=tmp_path))

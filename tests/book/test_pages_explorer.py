@@ -357,3 +357,25 @@ def test_cite_copies_and_shows_the_entry(opened):
     assert page.evaluate("() => window.copied").startswith("@article{lu2022defense")
     assert page.locator("details.cite summary").inner_text() == "Cite (copied)"
     assert page.locator("details.cite pre").is_visible()
+
+
+# the built book
+
+BUILT = Path(os.environ.get("BOOK", "build/site/_build/html"))
+
+
+@pytest.mark.parametrize(("width", "height", "screens"), [(1280, 800, 1), (390, 844, 2)])
+def test_the_first_screen_has_the_question_the_answer_and_the_picture(
+    browser, width, height, screens
+):
+    if not (BUILT / "explore.html").is_file():
+        pytest.skip(f"no built book in {BUILT}: make book")
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto((BUILT / "index.html").resolve().as_uri())
+    tops = {
+        what: page.locator(what).first.bounding_box()["y"]
+        for what in (".bd-article h1", ".paper-line cite", ".bd-article strong", ".live-round svg")
+    }
+    page.close()
+    assert sorted(tops.values()) == list(tops.values())
+    assert tops[".live-round svg"] < screens * height - 100
