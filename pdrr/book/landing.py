@@ -44,7 +44,7 @@ UNITS = {  # of the number on each tile
     "abstract-6": "is DAGMM's time over PDRR's",
 }
 NUMBER = re.compile(r"\d+ of \d+|\d+\.\d+")
-WIDTH, HEIGHT, LEFT, TOP = 640, 190, 34, 8  # of the picture
+WIDTH, HEIGHT, LEFT, TOP = 560, 190, 34, 8  # of the picture
 
 
 def parts(
