@@ -139,7 +139,7 @@ def _round(rule: str, table: pd.DataFrame, run: pd.Series) -> str:
         x, top = round(LEFT + (client - 0.5) * step, 1), y(score)
         kind = "malicious" if bad else "benign"
         shape = (
-            f'<rect x="{x - 4:.1f}" y="{top - 4:.1f}" width="8" height="8"/>'
+            f'<rect x="{x - 3.5:.1f}" y="{top - 3.5:.1f}" width="7" height="7"/>'
             if bad
             else f'<circle cx="{x}" cy="{top}" r="4"/>'
         )
