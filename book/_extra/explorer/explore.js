@@ -87,7 +87,7 @@
   const VIEWS = {
     pdrr: run => run.scheme === data.ours,
     others: run => run.scheme !== data.ours,
-    paper: run => own(run) && run.rule in data.paper && data.paper.rounds.includes(run.round),
+    paper: run => own(run) && run.rule in data.paper && (run.beta === null || run.beta === 10) && data.paper.rounds.includes(run.round),
   };
   const unique = list => [...new Set(list)];
   const VALUES = Object.fromEntries(LEVELS.map(name => [name, unique(runs.map(run => run[name])).filter(x => x !== null && x !== "")]));
@@ -117,6 +117,7 @@
     if (name === "attack" && state.attacker === "nobody") return "Nobody attacks.";
     if (name === "noise" && values[0] === "") return "Only the attack on Krum, against Krum, has an ε to choose.";
     if (state.view === "paper") {
+      if (name === "beta") return "The paper's table has β = 10.";
       if (name === "seed") return "All recorded seeds are averaged.";
       if (name === "rule") return "The paper prints no table for the median.";
       if (name === "attacker" || name === "attack") return "The paper's tables have partial knowledge and the rule's own attack.";
