@@ -153,6 +153,14 @@ def test_the_paper_s_numbers_stand_beside_the_means_of_ours(opened):
     assert len(rows) == 40
 
 
+def test_what_stands_beside_no_number_of_the_paper_s_is_named(opened):
+    page = opened("explore-light.html#view=paper&rule=krum&noise=ball&round=50")
+    assert sentence(page) == (
+        "Round 50 under Krum: PDRR has FAR 0.00 and MAR 0.00 in the paper, 0.00 and 0.00 here"
+        " (1 seed). Not recorded in this setting: DAGMM, VAE, ERR, LFR."
+    )
+
+
 # choosing
 
 

@@ -309,7 +309,10 @@
       slider.hidden = true;
       const worst = here.filter(row => row.ours !== null).reduce((a, b) => Math.abs(b.ours - b.paper) > Math.abs(a.ours - a.paper) ? b : a);
       const ours = here.filter(row => row.scheme === data.ours);
-      sentence.textContent = `Round ${state.round} ${told.rule(state)}: PDRR has FAR ${rate(ours[0].paper)} and MAR ${rate(ours[1].paper)} in the paper, ${rate(ours[0].ours)} and ${rate(ours[1].ours)} here (${many(ours[0].seeds, "seed")}). Farthest apart is ${worst.rate} of ${worst.scheme}: ${rate(worst.paper)} there, ${rate(worst.ours)} here.`;
+      const gone = unique(here.filter(row => row.ours === null).map(row => row.scheme));
+      sentence.textContent = `Round ${state.round} ${told.rule(state)}: PDRR has FAR ${rate(ours[0].paper)} and MAR ${rate(ours[1].paper)} in the paper, ${rate(ours[0].ours)} and ${rate(ours[1].ours)} here (${many(ours[0].seeds, "seed")}). ${
+        worst.scheme === data.ours ? "" : `Farthest apart is ${worst.rate} of ${worst.scheme}: ${rate(worst.paper)} there, ${rate(worst.ours)} here.`} ${
+        gone.length ? `Not recorded in this setting: ${gone.join(", ")}.` : ""}`.trim();
       const chance = [["FAR", data.c / data.k], ["MAR", 1 - data.c / data.k]].map(([rate, x]) => ({rate, x}));
       chart.replaceChildren(say(Plot.plot(base(360, {
         marginLeft: 64, marginRight: 44, x: {label: "rate", labelAnchor: "center", labelArrow: false, labelOffset: 36, domain: [0, 1], grid: true}, y: {label: null, domain: data.schemes}, fy: {label: null, domain: ["FAR", "MAR"]},
