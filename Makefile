@@ -92,7 +92,7 @@ data: $(READY) ## what the chosen data set holds
 
 pages: book ## check the built pages in a headless browser (needs chromium)
 	.venv/bin/python -m pip install -q -e '.[pages]'
-	.venv/bin/python -m pytest -q tests/book/test_pages.py
+	.venv/bin/python -m pytest -q tests/book/test_pages.py tests/book/test_pages_explorer.py
 
 pdf: book ## the whole book in one PDF (needs chromium, or CHROMIUM=path)
 	@.venv/bin/python scripts/alone.py build/.lock $(MAKE) --no-print-directory $(PDF)
