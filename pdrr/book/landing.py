@@ -21,9 +21,8 @@ from pdrr.experiments.records import Records
 
 KEY = "lu2022defense"
 ROUND = {"seed": 1, "round": 1, "c": COMPROMISED, "knowledge": "partial"}  # of the picture
-PICTURE: dict[
-    str, tuple[str, dict[str, Any]]
-] = {  # the recording of each rule, and what is the paper's there
+# the recording of each rule, and what is the paper's there
+PICTURE: dict[str, tuple[str, dict[str, Any]]] = {
     "krum": ("fig04", {"noise": "ball"}),
     "trimmed_mean": ("fig06", {"beta": 10}),
     "median": ("fig07", {}),
