@@ -14,6 +14,10 @@ SMALL = 2.0**-900
 """Below it a sum of squares may have lost differences of float64 values: their squares underflow."""
 
 
+LARGE = 2.0**1000
+"""A model with a larger squared norm may lie beside one whose squared norm overflows."""
+
+
 def pairwise_squared_distances(
     clients: Array, previous: Array | None = None, rows: np.ndarray | None = None
 ) -> np.ndarray:
@@ -59,10 +63,15 @@ def pairwise_squared_distances(
         i, j = np.nonzero(np.triu(close, 1))
         if i.size:
             squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
-    np.fill_diagonal(squared, 0)
-    if not np.isfinite(norms).all():  # a norm may also overflow
-        bad = ~to_host(finite_rows(clients))[rows]
-        squared[bad, :] = squared[:, bad] = np.nan
+        np.fill_diagonal(squared, 0)
+        if not np.isfinite(norms).all():  # a norm may also overflow
+            finite = to_host(finite_rows(clients))[rows]
+            squared[~finite, :] = squared[:, ~finite] = np.nan
+            # models whose norms overflow may yet lie side by side
+            huge = np.flatnonzero(finite & ~(norms < LARGE))
+            i, j = (huge[of] for of in np.triu_indices(len(huge), 1))
+            if i.size:
+                squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
     return squared
 
 
