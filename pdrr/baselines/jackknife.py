@@ -47,7 +47,7 @@ def leave_one_out(
     -----
     One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
     the kept value at the edge beyond which x_i lies. So the rule on the others is
-    (total - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
+    (inner + low + high - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
 
     Examples
     --------
@@ -119,8 +119,9 @@ def kept_values(clients: Array, beta: int) -> tuple[Array, Array]:
     edges : array [3, d], dtype of the models
         The lowest kept value, the one of rank k // 2, the highest.
     total : float64 array [d]
-        Sum of the kept values' differences to that middle value, times `room` of the edges: if
-        all others are equal, exactly that value is left.
+        Sum of the differences to that middle value of all kept values but the lowest and the
+        highest, times `room` of these: if all others are equal, exactly that value is left, and a
+        value far outside takes no digits from the others.
     """
     xp = array_namespace(clients)
     k, d = clients.shape
@@ -130,8 +131,8 @@ def kept_values(clients: Array, beta: int) -> tuple[Array, Array]:
         edges.append(xp.stack([ordered[j, :] for j in (beta, k // 2, k - 1 - beta)]))
         low, middle, high = (float64(edges[-1][j, :]) for j in range(3))
         scale = room(low, high)
-        kept = float64(ordered[beta : k - beta, :]) * scale[None, :] - (middle * scale)[None, :]
-        total.append(xp.sum(kept, axis=0))
+        inner = float64(ordered[beta + 1 : k - beta - 1, :]) * scale[None, :]
+        total.append(xp.sum(inner - (middle * scale)[None, :], axis=0))
     return xp.concat(edges, axis=1), xp.concat(total)
 
 
@@ -144,8 +145,13 @@ def mean_without(clients: Array, i: int, beta: int, edges: Array, total: Array) 
     for cols in blocks(d, k):
         low, middle, high = (float64(edges[j, cols]) for j in range(3))
         scale = room(low, high)
-        inside = xp.minimum(xp.maximum(float64(clients[i, cols]), low), high)
-        left_out, middle = inside * scale - middle * scale, middle * scale
-        mean = middle + (total[cols] - left_out) / (k - 1 - 2 * beta)
-        parts.append(xp.astype(xp.where(scale == 1, mean, grown(mean)), clients.dtype))
+        x, middle, kept = float64(clients[i, cols]), middle * scale, k - 1 - 2 * beta
+        below, above = low * scale - middle, high * scale - middle
+        edges_left = below + above - (x * scale - middle)
+        edges_left = xp.where(x >= high, below, xp.where(x <= low, above, edges_left))
+        mean = middle + (total[cols] + edges_left) / kept
+        mean = xp.where(scale == 1, mean, grown(mean))
+        if kept == 1:
+            mean = xp.where(x <= low, high, low)
+        parts.append(xp.astype(mean, clients.dtype))
     return xp.concat(parts)

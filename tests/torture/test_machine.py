@@ -226,7 +226,7 @@ def test_a_cache_that_cannot_be_written_serves_what_it_has(undisturbed, tmp_path
         code, said = again(place)
         assert code == 0, said
         assert place.made() == expected
-        run = ["run", "fig05", "--profile", "smoke", "-p", "seed", "7"]
+        run = ["run", "fig01", "--profile", "smoke", "-p", "seed", "7"]
         code, said = place.run(".venv/bin/python", "-m", "pdrr", *run)
         assert code == 2
         assert "Read-only file system" in said.splitlines()[-1]

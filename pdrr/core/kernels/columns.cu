@@ -75,9 +75,11 @@ mean_without(const T* stack, Index own, Index kept, Index d, const T* edges, con
     if (j >= d) return;
     T x = stack[own + j], low = edges[j], high = edges[2 * d + j];
     double scale = room(low, high), middle = edges[d + j] * scale;
-    double left_out = (x < low ? low : x > high ? high : x) * scale - middle;
-    double mean = middle + (total[j] - left_out) / kept;
-    out[j] = (T)(scale == 1 ? mean : grown(mean));
+    double below = low * scale - middle, above = high * scale - middle;
+    double edges_left = x >= high ? below : x <= low ? above : below + above - (x * scale - middle);
+    double mean = middle + (total[j] + edges_left) / kept;
+    if (kept == 1) mean = x <= low ? high : low;
+    out[j] = (T)(scale == 1 || kept == 1 ? mean : grown(mean));
 }
 
 // The sums of (x - previous)^2 and of (x - previous) * s in the coordinates of a block, for the n

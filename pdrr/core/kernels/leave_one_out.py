@@ -45,9 +45,9 @@ def kept_values(flat, starts, program, ranks, middle, edges, total):
         edges[0, at : at + m] = low
         edges[1, at : at + m] = centre
         edges[2, at : at + m] = high
-        out = total[at : at + m]
+        out, inner = total[at : at + m], ranks[1:-1]
         out[:] = 0.0
-        for rank in ranks:  # from small to large, as NumPy adds them
+        for rank in inner:  # from small to large, as NumPy adds them
             row = buffers[rank * WIDTH :][:m]
             for j in range(m):
                 out[j] += np.float64(row[j]) - np.float64(centre[j])
@@ -55,19 +55,31 @@ def kept_values(flat, starts, program, ranks, middle, edges, total):
             for j in range(m):
                 scale = room(low[j], high[j])
                 out[j] = 0.0
-                for rank in ranks:
+                for rank in inner:
                     out[j] += buffers[rank * WIDTH + j] * scale - centre[j] * scale
 
 
 @kernel()
 def mean_without(x, low, middle, high, total, n, out):
     """The mean of the `n` values that are kept without the model `x`; the rest are [d]."""
+    if n == 1:
+        for j in range(out.size):
+            out[j] = high[j] if x[j] <= low[j] else low[j]
+        return
     for j in range(out.size):
-        left_out = np.float64(min(max(x[j], low[j]), high[j])) - np.float64(middle[j])
-        out[j] = np.float64(middle[j]) + (total[j] - left_out) / n
+        centre = np.float64(middle[j])
+        below, above = np.float64(low[j]) - centre, np.float64(high[j]) - centre
+        left = below + above - (np.float64(x[j]) - centre)
+        left = above if x[j] <= low[j] else left
+        left = below if x[j] >= high[j] else left
+        out[j] = centre + (total[j] + left) / n
     if any_huge(low, high):
         for j in range(out.size):
             scale = room(low[j], high[j])
             if scale != 1.0:
-                left_out = min(max(x[j], low[j]), high[j]) * scale - middle[j] * scale
-                out[j] = grown(middle[j] * scale + (total[j] - left_out) / n)
+                centre = middle[j] * scale
+                below, above = low[j] * scale - centre, high[j] * scale - centre
+                left = below + above - (x[j] * scale - centre)
+                left = above if x[j] <= low[j] else left
+                left = below if x[j] >= high[j] else left
+                out[j] = grown(centre + (total[j] + left) / n)

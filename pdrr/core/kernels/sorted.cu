@@ -152,7 +152,8 @@ middle_direction(const T* stack, const Index* starts, Index d, const T* previous
 #endif
 
 #ifdef KEPT_VALUES
-// Three kept values into `edges` [3, d], and the sum of all kept ones' differences to the second.
+// Three kept values into `edges` [3, d], and the sum of the differences of those between the lowest
+// and the highest to the second.
 extern "C" __global__ void __launch_bounds__(THREADS)
 kept_values(const T* stack, const Index* starts, Index d, T* edges, double* total) {
     __shared__ Index start[K];
@@ -162,7 +163,9 @@ kept_values(const T* stack, const Index* starts, Index d, T* edges, double* tota
     sorted(stack, start, j, x);
     T low = RANKED(BETA), centre = RANKED(K / 2), high = RANKED(STOP - 1);
     double scale = room(low, high), base = centre * scale;
-    double sum = ranks_sum(x, BETA, STOP, [=](int, T value) { return value * scale - base; });
+    double sum = ranks_sum(x, BETA + 1, STOP - 1, [=](int, T value) {
+        return value * scale - base;
+    });
     if (GROUP > 0) return;
     edges[j] = low;
     edges[d + j] = centre;
