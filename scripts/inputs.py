@@ -17,7 +17,9 @@ def described(value: str) -> list[str]:
     if not value or not path.exists():
         return [value]
     inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-    told = [(each, each.stat()) for each in inside if each.is_file() and "__pycache__" not in each.parts]
+    told = [
+        (each, each.stat()) for each in inside if each.is_file() and "__pycache__" not in each.parts
+    ]
     return [value, *(f"{each} {stat.st_size} {stat.st_mtime_ns}" for each, stat in told)]
 
 

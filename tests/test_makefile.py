@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from helpers.signals import heard
 
 ROOT = Path(__file__).parents[1]

@@ -47,7 +47,8 @@ def leave_one_out(
     -----
     One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
     the kept value at the edge beyond which x_i lies. So the rule on the others is
-    (inner + low + high - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
+    (inner + low + high - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a
+    few [d].
 
     Examples
     --------

@@ -38,7 +38,7 @@ def finite_rows(clients: Array) -> Array:
 
 
 def moderate_rows(clients: Array) -> Array:
-    """bool [k]: which models of the stack [k, d] hold values below ROOM only, and so finite ones."""
+    """bool [k]: which models of the stack [k, d] hold values below ROOM only, and finite ones."""
     xp = array_namespace(clients)
     k, d = clients.shape
     moderate = finite_rows(clients)

@@ -11,7 +11,7 @@ from pdrr.core.checks import check_pairs, finite_rows
 from pdrr.core.dispatch import accelerated
 
 SMALL = 2.0**-900
-"""Below it a sum of squares may have lost differences of float64 values: their squares underflow."""
+"""Below it a sum of squares may have lost float64 differences: their squares underflow."""
 
 
 LARGE = 2.0**1000

@@ -43,7 +43,9 @@ def closest_to_median(clients: Array, rows: np.ndarray, gamma: int) -> Array:
         order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
         kept = xp.take_along_axis(x, order, axis=0)
         smallest, mean = xp.min(kept, axis=0), xp.mean(kept, axis=0)
-        mean = xp.where(smallest == xp.max(kept, axis=0), smallest, mean)  # of equal values that one
+        mean = xp.where(
+            smallest == xp.max(kept, axis=0), smallest, mean
+        )  # of equal values that one
         return xp.where(scale == 1, mean, grown(mean))
 
     return _per_block(clients, rule)[0]

@@ -13,7 +13,17 @@ from pdrr import PDRR, Round
 from pdrr.baselines import LFR, leave_one_out
 from pdrr.beyond import improved
 from pdrr.beyond.rivals import (
-    align_ins, dnc, fl_trust, flame, fldetector, foolsgold, lasa, mandera, multi_krum, nnm, rfa,
+    align_ins,
+    dnc,
+    fl_trust,
+    flame,
+    fldetector,
+    foolsgold,
+    lasa,
+    mandera,
+    multi_krum,
+    nnm,
+    rfa,
     sign_guard,
 )  # fmt: skip
 from pdrr.experiments import attacking
@@ -86,7 +96,12 @@ def sent(draw, min_k=1, max_k=12, max_d=40, spoiled=("nan", "inf", "large", "tin
 
 def spoil(x, what, rng, dtype):
     """Some values of some models are not as they should be."""
-    values = {"nan": (np.nan,), "inf": (np.inf, -np.inf), "large": LARGE[dtype], "tiny": TINY[dtype]}
+    values = {
+        "nan": (np.nan,),
+        "inf": (np.inf, -np.inf),
+        "large": LARGE[dtype],
+        "tiny": TINY[dtype],
+    }
     value = rng.choice(values[what]) * rng.choice([-1, 1])
     rows = rng.random(len(x)) < rng.choice([0.1, 0.3, 0.6, 1.0])
     rows[rng.integers(len(x))] = True

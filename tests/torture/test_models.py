@@ -16,8 +16,20 @@ import pdrr
 import pdrr.core.arrays
 from helpers import oracles
 from helpers.hostile_models import (
-    AGGREGATORS, DETECTORS, JUDGES, LEFT_OUT, SERVING, at_home, attack, c_of, counted, homes,
-    left_out, own, rejected, sent,
+    AGGREGATORS,
+    DETECTORS,
+    JUDGES,
+    LEFT_OUT,
+    SERVING,
+    at_home,
+    attack,
+    c_of,
+    counted,
+    homes,
+    left_out,
+    own,
+    rejected,
+    sent,
 )  # fmt: skip
 from pdrr import PDRR, Round
 from pdrr.core.arrays import to_host
@@ -43,9 +55,9 @@ def answer(function, *arguments):
             warnings.simplefilter("error")
             return function(*arguments)
     except ValueError as error:
-        assert "needs" in str(error), error
-        assert "\n" not in str(error)
-        return None
+        if "needs" in str(error) and "\n" not in str(error):
+            return None
+        raise
 
 
 def bits(case):
@@ -55,7 +67,7 @@ def bits(case):
 def between(model, clients):
     """Whether an aggregate lies between its models, and is finite: up to the last digits."""
     low, high = clients.min(0).astype(np.float64) / 2, clients.max(0).astype(np.float64) / 2
-    slack = 4 * np.finfo(model.dtype).eps * np.maximum(np.abs(low), np.abs(high)) * (low != high)
+    slack = 4 * np.finfo(model.dtype).eps * np.maximum(np.abs(low), np.abs(high))
     x = model.astype(np.float64) / 2
     return bool(((x >= low - slack) & (x <= high + slack)).all())
 
@@ -108,7 +120,7 @@ def test_a_detector_judges_every_model_and_leaves_a_finite_aggregate(name, case)
     before, observed = bits(case), case.round
     found = answer(lambda: DETECTORS[name](observed).detect(observed))
     if found is None:
-        assert few(case) or name in JUDGES and np.abs(case.previous).max() >= ROOM
+        assert few(case) or (name in JUDGES and np.abs(case.previous).max() >= ROOM)
     else:
         check_detection(case, found)
     both = answer(lambda: DETECTORS[name](observed).aggregate(observed))
@@ -267,7 +279,9 @@ def test_a_power_of_two_changes_no_decision(seed, k, d, rule, data):
     for a, b in zip(decisions(here, rule), decisions(there, rule), strict=True):
         np.testing.assert_array_equal(a, b)
     c = c_of(k)
-    chosen = (pdrr.aggregators.krum_index(r.clients, c=c, previous=r.previous) for r in (here, there))
+    chosen = (
+        pdrr.aggregators.krum_index(r.clients, c=c, previous=r.previous) for r in (here, there)
+    )
     assert len(set(chosen)) == 1
     for name in ("median", "krum", "bulyan"):
         if name != "bulyan" or k >= 3 + 4 * max(0, (k - 3) // 4):
