@@ -10,6 +10,8 @@ from pathlib import Path
 
 import nbformat
 
+from pdrr.core.files import listed
+
 ROOT = Path(__file__).parents[2]
 STEMS = ("fig01",)
 TOC = "format: jb-book\nroot: index\nchapters:\n" + "".join(
@@ -85,7 +87,7 @@ class Checkout:
         Seconds and dates are left out.
         """
         found = {}
-        for path in sorted((self.top / "build/pages/smoke").glob("*.ipynb")):
+        for path in listed(self.top / "build/pages/smoke", "*.ipynb"):
             for i, cell in enumerate(nbformat.read(path, as_version=4).cells):
                 if cell.cell_type == "code" and "provenance" not in cell.source:
                     found[f"{path.stem} {i}"] = _hash(repr(shown(cell)).encode())
