@@ -97,7 +97,7 @@ test-latest test-oldest:
 
 audit: ## known faults of the locked versions, as pypi.org has them
 	$(PYTHON) -m venv build/audit && build/audit/bin/pip install -q pip-audit
-	build/audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 check: $(READY) ## recorded results against the paper's claims, and whether ours can be had again
 	@$(WITH) $(RUN) check --profile $(CHECKED) --data "$$DATA"
