@@ -29,6 +29,10 @@ endif
 $(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" && .venv/bin/python -c '' 2>/dev/null \
   || rm -f .venv/.ready)
 
+# the clock was ahead when these were made: their age tells nothing, so they are made again
+$(shell find build/pages build/site/_build/html/index.html -newermt '1 minute' -type f \
+  -exec rm -f '{}' + 2>/dev/null)
+
 READY   := .venv/.ready
 CHECKED := $(if $(filter file,$(ASKED)),smoke,$(PROFILE))
 RUN     := .venv/bin/python -m pdrr
@@ -44,7 +48,7 @@ SECTIONS := sec2 sec3 sec4 sec5
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book site FORCE test lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) $(SECTIONS)
+.PHONY: help book site FORCE test torture test-latest test-oldest audit lint format check record pages pdf picture lock data clean assignments grade demo-class $(STEMS) $(SECTIONS)
 
 help: ## this list
 	@echo "make TARGET [PROFILE=quick] [DATA=glyphs] [ARGS=\"-p NAME VALUE ...\"]"
@@ -74,6 +78,26 @@ lint: $(READY) ## formatting, style and types
 format: $(READY) ## format the sources
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+torture: $(READY) ## try many hostile models, and what machines do to a book (an hour)
+	PDRR_TORTURE=$${PDRR_TORTURE:-60} $(WITH) .venv/bin/python -m pytest -q tests/torture -s
+
+# what is tried with other versions than the locked ones needs no book, notebook or browser
+OTHERS := .[kernels,experiments,docs,data,coursework,test]
+UV     := build/uv/bin/uv
+
+test-latest: CHOICE := highest
+test-latest: $(UV) ## the tests with the newest versions of everything: what will break next
+test-oldest: CHOICE := lowest-direct
+test-oldest: $(UV) ## the tests with the oldest versions that pyproject.toml allows
+test-latest test-oldest:
+	$(UV) venv -q --clear --python $(PYTHON) build/$(CHOICE)
+	$(UV) pip install -q --python build/$(CHOICE)/bin/python --resolution $(CHOICE) -e '$(OTHERS)'
+	build/$(CHOICE)/bin/python scripts/with_args.py build/$(CHOICE)/bin/python -m pytest -q
+
+audit: ## known faults of the locked versions, as pypi.org has them
+	$(PYTHON) -m venv build/audit && build/audit/bin/pip install -q pip-audit
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 check: $(READY) ## recorded results against the paper's claims, and whether ours can be had again
 	@$(WITH) $(RUN) check --profile $(CHECKED) --data "$$DATA"
@@ -105,9 +129,11 @@ $(PDF): $(SITE)/index.html scripts/make_pdf.py
 picture: $(READY) ## draw the README's picture from the recorded runs
 	.venv/bin/python scripts/readme_picture.py
 
-lock: ## resolve pyproject.toml anew into requirements.lock
+$(UV):
 	$(PYTHON) -m venv build/uv && build/uv/bin/pip install -q uv
-	build/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+
+lock: $(UV) ## resolve pyproject.toml anew into requirements.lock
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
 	  --extra kernels --extra experiments --extra docs --extra flower --extra flare --extra data --extra coursework --extra test pyproject.toml -o requirements.lock
 
@@ -148,13 +174,14 @@ build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard
 
 build/pages/$(PROFILE)/performance.ipynb: $(wildcard build/bench/*)
 
-# other data, or another library under Keras, make the pages out of date
+# other data, or another library under Keras, make the pages out of date, and so do sources that
+# were put back with an older time
 build/pages/.data: FORCE
-	@$(PYTHON) scripts/inputs.py $@ DATA KERAS_BACKEND
+	@$(PYTHON) scripts/inputs.py $@ DATA KERAS_BACKEND pdrr/ book/records/
 
 # another PROFILE makes the site out of date, though its pages may be older
 build/pages/.profile: FORCE
-	@$(PYTHON) scripts/inputs.py $@ PROFILE
+	@$(PYTHON) scripts/inputs.py $@ PROFILE book/ notebooks/coursework/ ./_config.yml ./CHANGELOG.md
 
 # made aside: what stands at its place is whole
 $(SITE)/index.html: $(PAGES) $(WORKS) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile

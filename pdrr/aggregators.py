@@ -194,9 +194,16 @@ def bulyan(clients: Array, *, c: int, previous: Array | None = None) -> Array:
     if c < 0 or k < 4 * c + 3:
         raise ValueError(f"bulyan needs c >= 0 and k >= 4*c + 3, got c={c} for k={k}")
     distances = _finite_distances("bulyan", clients, previous)
-    if np.isinf(distances).any():
+    apart = distances[~np.eye(k, dtype=bool)]
+    if not np.isfinite(apart).any():
         distances = shrunk_distances(clients, previous, np.arange(k))
-    return closest_to_median(clients, np.sort(bulyan_picks(distances, c)), k - 4 * c)
+
+    def choice(rows: np.ndarray, neighbours: int) -> int:
+        return krum_choice(clients, previous, rows, distances[np.ix_(rows, rows)], neighbours)
+
+    wide = clients.dtype == array_namespace(clients).float64
+    picks = bulyan_picks(distances, c, choice if wide else None)
+    return closest_to_median(clients, np.sort(picks), k - 4 * c)
 
 
 AGGREGATORS: dict[str, Callable[..., Array]] = {

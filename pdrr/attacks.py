@@ -16,7 +16,7 @@ import numpy as np
 
 from pdrr.aggregators import krum_index
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, like, to_host
-from pdrr.core.checks import check_beta, check_c, check_finite
+from pdrr.core.checks import check_beta, check_c, check_moderate
 from pdrr.core.directions import (
     extremes,
     lengths,
@@ -331,7 +331,8 @@ def compromised(
         )
     if knowledge not in KNOWLEDGE:
         raise ValueError(f"{who} needs knowledge 'full' or 'partial', got {knowledge!r}")
-    check_finite(who, honest.clients)
+    check_moderate(who, honest.clients)
+    check_moderate(who, honest.previous[None, :])
     return np.flatnonzero(mask), np.flatnonzero(~mask)
 
 

@@ -1,5 +1,6 @@
 """make hands over what somebody typed as it stands, wherever the checkout lies; a stub computes."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -192,6 +193,51 @@ def test_pages_are_computed_again_when_what_they_depend_on_has_changed_and_only_
     assert pages(top) == (8, 4)
     make(top, *book, KERAS_BACKEND="jax")
     assert pages(top) == (8, 5)  # the pages of this profile were still there
+
+
+@pytest.mark.parametrize("file", ["pdrr/a.py", "book/a.md", "book/records/a.csv"])
+def test_a_source_put_back_with_an_older_time_makes_a_new_book(checkout, file):
+    top = checkout()
+    source = top / file
+    source.write_text("new", "utf-8")
+    make(top, "book", "PROFILE=smoke")
+    first = pages(top)
+    source.write_text("old", "utf-8")
+    os.utime(source, (1e9, 1e9))
+    make(top, "book", "PROFILE=smoke")
+    assert pages(top)[1] == first[1] + 1
+    assert pages(top)[0] == first[0] + (0 if file == "book/a.md" else 2)
+    make(top, "book", "PROFILE=smoke")
+    assert pages(top)[1] == first[1] + 1
+
+
+def test_pages_of_a_clock_that_was_ahead_are_made_again(checkout):
+    top = checkout()
+    make(top, "book", "PROFILE=smoke")
+    ahead = time.time() + 86_400
+    for path in (top / "build").rglob("*"):
+        os.utime(path, (ahead, ahead))
+    (top / "notebooks/fig01.ipynb").write_text("{ }", "utf-8")  # now, before what was made of it
+    assert make(top, "book", "PROFILE=smoke").returncode == 0
+    assert pages(top) == (4, 2)
+    make(top, "book", "PROFILE=smoke")
+    assert pages(top) == (4, 2)
+
+
+@pytest.mark.parametrize("trial", range(5))
+def test_a_make_that_is_killed_leaves_nothing_that_passes_for_a_book(checkout, trial):
+    top = checkout()
+    with subprocess.Popen(
+        ["make", "book", "PROFILE=smoke"], cwd=top, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as killed:  # fmt: skip
+        time.sleep(0.1 + 0.12 * trial)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(killed.pid, signal.SIGKILL)
+    site = top / "build/site/_build/html"
+    assert not site.exists() or (site / "reference.html").exists()
+    assert make(top, "book", "PROFILE=smoke").returncode == 0
+    assert (site / "reference.html").exists()
 
 
 def test_a_second_make_waits_for_the_first(checkout):

@@ -10,8 +10,8 @@ import numpy as np
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
 from pdrr.core.checks import check_beta, check_c, check_finite
 from pdrr.core.dispatch import accelerated
-from pdrr.core.distances import krum_scores, pairwise_squared_distances
-from pdrr.core.order import median_beta, sort_clients
+from pdrr.core.distances import krum_choice, pairwise_squared_distances
+from pdrr.core.order import grown, median_beta, room, sort_clients
 
 if TYPE_CHECKING:
     from pdrr.types import Round
@@ -47,7 +47,8 @@ def leave_one_out(
     -----
     One sort serves all: leaving x_i out of the k - 2 beta kept values takes away x_i itself, or
     the kept value at the edge beyond which x_i lies. So the rule on the others is
-    (total - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a few [d].
+    (inner + low + high - clip(x_i, low, high)) / (k - 1 - 2 beta). Memory beside the models: a
+    few [d].
 
     Examples
     --------
@@ -72,7 +73,10 @@ def chosen_without(observed: Round, c: int | None) -> np.ndarray:
     neighbours = k - 1 - check_c("leave_one_out of krum", k - 1, c) - 2
     squared = pairwise_squared_distances(observed.clients, observed.previous)
     others = [np.delete(np.arange(k), i) for i in range(k)]
-    best = [np.argmin(krum_scores(squared[np.ix_(o, o)], neighbours=neighbours)) for o in others]
+    best = [
+        krum_choice(observed.clients, observed.previous, o, squared[np.ix_(o, o)], neighbours)
+        for o in others
+    ]
     return np.array([o[b] for o, b in zip(others, best, strict=True)])
 
 
@@ -116,8 +120,9 @@ def kept_values(clients: Array, beta: int) -> tuple[Array, Array]:
     edges : array [3, d], dtype of the models
         The lowest kept value, the one of rank k // 2, the highest.
     total : float64 array [d]
-        Sum of the kept values' differences to that middle value: if all others are equal, exactly
-        that value is left.
+        Sum of the differences to that middle value of all kept values but the lowest and the
+        highest, times `room` of these: if all others are equal, exactly that value is left, and a
+        value far outside takes no digits from the others.
     """
     xp = array_namespace(clients)
     k, d = clients.shape
@@ -125,8 +130,10 @@ def kept_values(clients: Array, beta: int) -> tuple[Array, Array]:
     for cols in blocks(d, k):
         ordered = sort_clients(clients[:, cols])
         edges.append(xp.stack([ordered[j, :] for j in (beta, k // 2, k - 1 - beta)]))
-        kept = float64(ordered[beta : k - beta, :]) - float64(edges[-1][1, :])[None, :]
-        total.append(xp.sum(kept, axis=0))
+        low, middle, high = (float64(edges[-1][j, :]) for j in range(3))
+        scale = room(low, high)
+        inner = float64(ordered[beta + 1 : k - beta - 1, :]) * scale[None, :]
+        total.append(xp.sum(inner - (middle * scale)[None, :], axis=0))
     return xp.concat(edges, axis=1), xp.concat(total)
 
 
@@ -138,7 +145,14 @@ def mean_without(clients: Array, i: int, beta: int, edges: Array, total: Array) 
     parts = []
     for cols in blocks(d, k):
         low, middle, high = (float64(edges[j, cols]) for j in range(3))
-        left_out = xp.minimum(xp.maximum(float64(clients[i, cols]), low), high) - middle
-        mean = middle + (total[cols] - left_out) / (k - 1 - 2 * beta)
+        scale = room(low, high)
+        x, middle, kept = float64(clients[i, cols]), middle * scale, k - 1 - 2 * beta
+        below, above = low * scale - middle, high * scale - middle
+        edges_left = below + above - (x * scale - middle)
+        edges_left = xp.where(x >= high, below, xp.where(x <= low, above, edges_left))
+        mean = middle + (total[cols] + edges_left) / kept
+        mean = xp.where(scale == 1, mean, grown(mean))
+        if kept == 1:
+            mean = xp.where(x <= low, high, low)
         parts.append(xp.astype(mean, clients.dtype))
     return xp.concat(parts)

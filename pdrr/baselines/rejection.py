@@ -164,9 +164,9 @@ class Rejection:
         """Error rate and mean cross-entropy in nats; one that overflows is the largest float."""
         x, y = self.auxiliary
         logits = self.network.logits(model, x).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
-        loss = np.nan_to_num(loss.mean(), nan=np.finfo(np.float64).max)
+        with np.errstate(invalid="ignore", over="ignore"):
+            losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
+            loss = np.nan_to_num(losses.mean(), nan=np.finfo(np.float64).max)
         return error_rate(np.argmax(logits, axis=1), y), float(loss)
 
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from pdrr.core.arrays import Array, array_namespace, like, select, to_host
-from pdrr.core.checks import finite_rows
+from pdrr.core.checks import check_moderate, finite_rows, moderate_rows
 from pdrr.core.combine import combined
 from pdrr.types import Detection, Round
 
@@ -45,7 +45,9 @@ class Judge(ABC):
     def detect(self, observed: Round) -> Detection:
         """Scores and flags of all models; those that are not finite are flagged first.
 
-        `pre_aggregate` is w_p: nothing is pre-aggregated.
+        So are those with values of 2**100 or more, of which sums of squares may overflow; a
+        previous model with such values is refused with a ValueError. `pre_aggregate` is w_p:
+        nothing is pre-aggregated.
         """
         return self._judged(observed)[1]
 
@@ -60,7 +62,7 @@ class Judge(ABC):
         return judge.combine(seen, judgement), detection
 
     def without(self, dropped: int) -> Self:  # noqa: ARG002, for those that expect attackers
-        """The judge of a round that `dropped` non-finite models are gone from.
+        """The judge of a round that `dropped` unusable models are gone from.
 
         Whoever expects a number of attackers expects so many fewer.
         """
@@ -71,12 +73,13 @@ class Judge(ABC):
         return combined(observed, judgement.weights)
 
     def _judged(self, observed: Round) -> tuple[tuple[Self, Round, Judgement] | None, Detection]:
-        finite = to_host(finite_rows(observed.clients))
-        rows, notes = np.flatnonzero(finite), []
+        check_moderate(type(self).__name__, observed.previous[None, :])
+        usable = to_host(moderate_rows(observed.clients))
+        rows, notes = np.flatnonzero(usable), []
         scores, flagged = np.ones(observed.k), np.ones(observed.k, dtype=bool)
         judge, seen, judged = self, observed, None
-        if not finite.all():
-            notes.append(f"models {np.flatnonzero(~finite).tolist()} are not finite: flagged")
+        if not usable.all():
+            notes += _refused(usable, to_host(finite_rows(observed.clients)))
             ids = None if observed.ids is None else observed.ids[like(rows, observed.ids)]
             if rows.size:
                 seen = replace(observed, clients=select(observed.clients, rows), ids=ids)
@@ -85,13 +88,23 @@ class Judge(ABC):
             judgement = judge.judge(seen)
             judged = judge, seen, judgement
             scores[rows], flagged[rows] = judgement.scores, judgement.flagged
-            scores[~finite] = max(1.0, float(judgement.scores.max()))
+            scores[~usable] = max(1.0, float(judgement.scores.max()))
             notes += judgement.notes
         detection = Detection(
-            statistic=like(np.where(finite, scores, np.nan), observed.clients),
+            statistic=like(np.where(usable, scores, np.nan), observed.clients),
             scores=like(scores, observed.clients),
             flagged=like(flagged, observed.clients),
             pre_aggregate=observed.previous,
             notes=tuple(notes),
         )
         return judged, detection
+
+
+def _refused(usable: np.ndarray, finite: np.ndarray) -> list[str]:
+    """Why models are flagged that nobody judged."""
+    kinds = (("not finite", ~finite), ("too large", finite & ~usable))
+    return [
+        f"models {np.flatnonzero(rows).tolist()} are {words}: flagged"
+        for words, rows in kinds
+        if rows.any()
+    ]

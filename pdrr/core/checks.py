@@ -8,7 +8,14 @@ import array_api_compat
 import numpy as np
 
 from pdrr.core.arrays import Array, array_namespace, blocks, device, to_host
+from pdrr.core.directions import extremes
 from pdrr.core.dispatch import accelerated
+
+MOST = 10_000
+"""Models of which all pairs are compared, at most: a matrix of them then takes 0.8 GB."""
+
+ROOM = 2.0**100
+"""Attacks and rivals take squares of squares, in float64, and send what they find as float32."""
 
 
 def all_finite(x: Array) -> bool:
@@ -30,6 +37,19 @@ def finite_rows(clients: Array) -> Array:
     return finite
 
 
+def moderate_rows(clients: Array) -> Array:
+    """bool [k]: which models of the stack [k, d] hold values below ROOM only, and finite ones."""
+    xp = array_namespace(clients)
+    k, d = clients.shape
+    moderate = finite_rows(clients)
+    low, high = extremes(clients, np.arange(k))
+    if xp.all(moderate) and bool(xp.all(low > -ROOM)) and bool(xp.all(high < ROOM)):
+        return moderate
+    for cols in blocks(d, k):
+        moderate = moderate & xp.all(xp.abs(clients[:, cols]) < ROOM, axis=1)
+    return moderate
+
+
 def check_stack(who: str, clients: Array, previous: Array | None = None) -> None:
     """Refuse anything but a floating stack [k, d] and, if given, a model [d] of the same dtype.
 
@@ -45,6 +65,7 @@ def check_stack(who: str, clients: Array, previous: Array | None = None) -> None
         )
     if previous is None:
         return
+    _check_kind(who, previous)
     array_namespace(clients, previous)
     if previous.dtype != clients.dtype:
         raise TypeError(f"{who} needs previous of dtype {clients.dtype}, got {previous.dtype}")
@@ -83,6 +104,20 @@ def check_finite(who: str, clients: Array, rows: np.ndarray | None = None) -> No
     bad = bad if rows is None else np.intersect1d(bad, rows)
     if bad.size:
         raise ValueError(f"{who} needs finite models, got NaN or infinity in rows {bad.tolist()}")
+
+
+def check_moderate(who: str, clients: Array) -> None:
+    """Refuse models that are not finite, or so large that squares of squares overflow."""
+    large = np.flatnonzero(~to_host(moderate_rows(clients)))
+    if large.size:
+        check_finite(who, clients)
+        raise ValueError(f"{who} needs values below {ROOM:.0e}, got more in rows {large.tolist()}")
+
+
+def check_pairs(n: int) -> None:
+    """Refuse more models than a matrix [n, n] of them has room for, before it is asked for."""
+    if n > MOST:
+        raise ValueError(f"comparing all pairs needs at most {MOST:,} models, got {n:,}")
 
 
 def check_ids(who: str, ids: Array, k: int) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, select, to_host
-from pdrr.core.checks import finite_rows
+from pdrr.core.checks import check_pairs, finite_rows
 from pdrr.core.dispatch import accelerated
+
+SMALL = 2.0**-900
+"""Below it a sum of squares may have lost float64 differences: their squares underflow."""
+
+
+LARGE = 2.0**1000
+"""A model with a larger squared norm may lie beside one whose squared norm overflows."""
 
 
 def pairwise_squared_distances(
@@ -33,8 +42,14 @@ def pairwise_squared_distances(
     -------
     numpy array [n, n] float64 on the host, symmetric, zero diagonal; infinite where it overflows,
     NaN in the row and column of a model that is not finite, diagonal included.
+
+    Raises
+    ------
+    ValueError
+        For more than 10,000 models.
     """
     rows = np.arange(clients.shape[0]) if rows is None else rows
+    check_pairs(len(rows))
     with np.errstate(over="ignore", invalid="ignore"):
         norms, squared = _from_products(gram(clients, previous, rows))
         close = _cancelled(norms, squared)
@@ -48,10 +63,15 @@ def pairwise_squared_distances(
         i, j = np.nonzero(np.triu(close, 1))
         if i.size:
             squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
-    np.fill_diagonal(squared, 0)
-    if not np.isfinite(norms).all():  # a norm may also overflow
-        bad = ~to_host(finite_rows(clients))[rows]
-        squared[bad, :] = squared[:, bad] = np.nan
+        np.fill_diagonal(squared, 0)
+        if not np.isfinite(norms).all():  # a norm may also overflow
+            finite = to_host(finite_rows(clients))[rows]
+            squared[~finite, :] = squared[:, ~finite] = np.nan
+            # models whose norms overflow may yet lie side by side
+            huge = np.flatnonzero(finite & ~(norms < LARGE))
+            i, j = (huge[of] for of in np.triu_indices(len(huge), 1))
+            if i.size:
+                squared[i, j] = squared[j, i] = pair_distances(clients, rows, i, j)
     return squared
 
 
@@ -107,6 +127,9 @@ def krum_choice(
 ) -> int:
     """Which of the given rows of a finite stack Krum selects, as a place in `rows`.
 
+    Where squares overflow or underflow, distances are taken again of larger or smaller models: the
+    size of the models decides nothing.
+
     Parameters
     ----------
     clients, previous
@@ -118,8 +141,14 @@ def krum_choice(
         As in `krum_scores`.
     """
     scores = krum_scores(among, neighbours=neighbours)
-    if not np.isfinite(scores).any():
-        scores = krum_scores(shrunk_distances(clients, previous, rows), neighbours=neighbours)
+    if clients.dtype == array_namespace(clients).float64:  # squares of float32 values always fit
+        if not np.isfinite(scores).any():
+            scores = krum_scores(shrunk_distances(clients, previous, rows), neighbours=neighbours)
+        elif scores.min() < SMALL:
+            # whoever is near the best has a score of much the same size
+            near = np.flatnonzero(scores < SMALL * 2.0**100)
+            scores = krum_scores(grown_distances(clients, rows[near]), neighbours=neighbours)
+            return int(near[np.argmin(scores)])
     return int(np.argmin(scores))
 
 
@@ -133,7 +162,28 @@ def shrunk_distances(clients: Array, previous: Array | None, rows: np.ndarray) -
     return pairwise_squared_distances(float64(select(clients, rows)) * shrink, base)
 
 
-def bulyan_picks(squared: np.ndarray, c: int) -> np.ndarray:
+def grown_distances(clients: Array, rows: np.ndarray) -> np.ndarray:
+    """Squared distances [n, n] of the given rows times a power of two with which none underflows.
+
+    Those that overflow then are infinite. The rows are copied: only for models so much alike that
+    distances cannot tell them apart.
+    """
+    found = np.full((len(rows), len(rows)), np.inf)
+    left = np.arange(len(rows))
+    while left.size:  # one group of models that lie side by side after the other
+        x = float64(select(clients, rows[left]))
+        with np.errstate(over="ignore"):
+            x = (x - x[0, :][None, :]) * 2.0**600
+        squared = pairwise_squared_distances(x)
+        near = np.isfinite(squared[0])
+        found[np.ix_(left[near], left[near])] = squared[np.ix_(near, near)]
+        left = left[~near]
+    return found
+
+
+def bulyan_picks(
+    squared: np.ndarray, c: int, choice: Callable[[np.ndarray, int], int] | None = None
+) -> np.ndarray:
     """Rows [k - 2 * c] that iterated Krum picks, in their order of picking.
 
     Each row of distances is sorted once. A pick is then taken out of all rows, which stay sorted:
@@ -144,6 +194,8 @@ def bulyan_picks(squared: np.ndarray, c: int) -> np.ndarray:
     squared : array [k, k]
         Squared distances.
     c : int
+    choice : function, optional
+        ``choice(rows, neighbours)`` is a place in `rows` where scores overflow or underflow.
     """
     k = len(squared)
     others = squared.copy()
@@ -152,8 +204,11 @@ def bulyan_picks(squared: np.ndarray, c: int) -> np.ndarray:
     ordered, remaining = np.take_along_axis(others, place, axis=1), np.arange(k)
     picked = []
     for n in range(k, 2 * c, -1):
-        nearest = ordered[:, : min(max(1, n - c - 2), n - 1)]
-        best = int(np.argmin(nearest.sum(axis=1)))
+        neighbours = max(1, n - c - 2)
+        scores = ordered[:, : min(neighbours, n - 1)].sum(axis=1)
+        best = int(np.argmin(scores))
+        if choice and not SMALL <= scores[best] < np.inf:
+            best = choice(remaining, neighbours)
         picked.append(remaining[best])
         left = np.arange(n) != best
         stay = place[left] != picked[-1]

@@ -37,12 +37,16 @@ def closest_to_median(clients: Array, rows: np.ndarray, gamma: int) -> Array:
     def rule(x: Array) -> Array:
         xp = array_namespace(x)
         x = float64(sort_clients(select(x, rows)))  # [theta, m]
-        huge = xp.maximum(xp.abs(x[0, :]), xp.abs(x[-1, :])) > HUGE
-        x = xp.where(huge[None, :], x * SHRINK, x)
+        scale = room(x[0, :], x[-1, :])
+        x = x * scale[None, :]
         middle = trimmed_mean_of_sorted(x, median_beta(len(rows)))
         order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
-        mean = xp.mean(xp.take_along_axis(x, order, axis=0), axis=0)
-        return xp.where(huge, grown(mean), mean)
+        kept = xp.take_along_axis(x, order, axis=0)
+        smallest, mean = xp.min(kept, axis=0), xp.mean(kept, axis=0)
+        mean = xp.where(
+            smallest == xp.max(kept, axis=0), smallest, mean
+        )  # of equal values that one
+        return xp.where(scale == 1, mean, grown(mean))
 
     return _per_block(clients, rule)[0]
 
@@ -73,6 +77,13 @@ def mean_of_rows(x: Array) -> Array:
         if xp.all(xp.isfinite(mean)):
             return mean
         return xp.where(xp.isfinite(mean), mean, grown(xp.mean(x * SHRINK, axis=0)))
+
+
+def room(smallest: Array, largest: Array) -> Array:
+    """1, or SHRINK where sums of values [m] float64 between these two might overflow."""
+    xp = array_namespace(smallest)
+    huge = xp.maximum(xp.abs(smallest), xp.abs(largest)) > HUGE
+    return xp.where(huge, SHRINK, xp.ones_like(smallest))
 
 
 def grown(x: Array) -> Array:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
+from pdrr.core.checks import check_pairs
 from pdrr.core.dispatch import accelerated
 from pdrr.core.distances import gram, pairwise_squared_distances
 from pdrr.core.order import dropped_sides, median_beta
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @shared
 def products(observed: Round) -> np.ndarray:
     """Inner products of the updates u_i = w_i - w_p: [k, k] float64."""
+    check_pairs(observed.k)
     return gram(observed.clients, observed.previous, np.arange(observed.k))
 
 
@@ -81,6 +83,7 @@ def sides(observed: Round) -> tuple[np.ndarray, np.ndarray]:
     See `side_products`; the tails are a fifth of the models at either end.
     """
     k = observed.k
+    check_pairs(k)
     tails = side_products(observed.clients, max(1, k // 5))
     return tails, side_products(observed.clients, median_beta(k))
 

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdrr import AGGREGATORS, PDRR, Round, bulyan, krum, mean, median, trimmed_mean
+from pdrr.aggregators import krum_index
+from pdrr.baselines import leave_one_out
 from pdrr.core import dispatch, distances, order
 from pdrr.core.kernels import numba, pieces, sorting
 from pdrr.defenses import checked_count
@@ -117,6 +119,49 @@ def test_the_closest_to_a_huge_median_are_those_of_the_same_values_made_small(ke
         order.closest_to_median(x * size, np.arange(9), 4) for size in (2.0**1023, 2.0**900)
     )
     np.testing.assert_array_equal(large / 2.0**123, small)
+
+
+@both
+def test_of_equal_values_bulyan_leaves_exactly_that_value(kernels, monkeypatch):
+    monkeypatch.setenv("PDRR_KERNELS", kernels)
+    model = np.random.default_rng(8).normal(size=300)
+    assert (bulyan(np.tile(model, (7, 1)), c=0) == model).all()
+
+
+@both
+@pytest.mark.parametrize("rule", ["mean", "trimmed_mean", "median"])
+def test_a_huge_model_takes_no_digits_from_the_mean_without_it(rule, kernels, monkeypatch):
+    monkeypatch.setenv("PDRR_KERNELS", kernels)
+    x = np.random.default_rng(9).normal(size=(6, 300))
+    own = {"beta": 1} if rule == "trimmed_mean" else {}
+    for size in (1e17, 1e308):
+        x[2] = size
+        without = list(leave_one_out(Round(x, np.zeros(300)), rule, **own))[2]
+        expected = AGGREGATORS[rule](np.delete(x, 2, axis=0), **own)
+        np.testing.assert_allclose(without, expected, rtol=1e-12, atol=1e-15)
+
+
+@both
+def test_models_whose_norms_overflow_may_lie_side_by_side(kernels, monkeypatch):
+    monkeypatch.setenv("PDRR_KERNELS", kernels)
+    x = np.zeros((4, 30))
+    x[:3, 0], x[1, 1], x[2, 1] = 1e308, 3.0, 5.0
+    squared = distances.pairwise_squared_distances(x)
+    assert squared[:3, :3].tolist() == [[0, 9, 25], [9, 0, 4], [25, 4, 0]]
+    assert np.isinf(squared[3, :3]).all()
+
+
+@both
+@pytest.mark.parametrize("size", [1e-150, 1e-165, 1e-200, 1e-300])
+def test_no_model_wins_krum_or_bulyan_by_underflow(size, kernels, monkeypatch):
+    monkeypatch.setenv("PDRR_KERNELS", kernels)
+    x = np.random.default_rng(5).normal(size=(11, 50))
+    x[0] = 1e3  # the first would win if all distances were 0
+    y = x * size
+    y[1] = 1.0
+    x[1] = 1e6
+    assert krum_index(y, c=3) == krum_index(x, c=3) > 1
+    np.testing.assert_allclose(bulyan(y, c=2), bulyan(x, c=2) * size, rtol=1e-6)
 
 
 def test_the_middle_of_two_is_finite_for_every_pair():

@@ -9,6 +9,7 @@ import numpy as np
 
 from pdrr.beyond.judging import Judge, Judgement
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, to_host
+from pdrr.core.checks import check_pairs
 from pdrr.core.round_passes import cosines_of
 from pdrr.methods import Scheme
 from pdrr.types import Round
@@ -51,6 +52,7 @@ class FoolsGold(Judge):
     def judge(self, observed: Round) -> Judgement:
         """As `Judge.judge`, and remembers the round."""
         k = observed.k
+        check_pairs(k)
         ids = np.arange(k) if observed.ids is None else to_host(observed.ids)
         new = sum(int(client) not in self._sums for client in ids)
         notes = [f"{new} of {k} clients are here for the first time"] if new else []

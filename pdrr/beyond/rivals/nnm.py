@@ -90,7 +90,7 @@ def mixing(observed: Round, c: int) -> np.ndarray:
     inside = squared < edge * (1 - EQUAL)
     tied = ~inside & (squared <= edge * (1 + EQUAL))
     places = k - c - inside.sum(axis=1, keepdims=True)
-    shares = inside + tied * places / tied.sum(axis=1, keepdims=True)
+    shares = inside + tied * places / np.maximum(tied.sum(axis=1, keepdims=True), 1)
     return np.asarray(shares / (k - c))
 
 

@@ -74,8 +74,12 @@ mean_without(const T* stack, Index own, Index kept, Index d, const T* edges, con
     Index j = PLACE;
     if (j >= d) return;
     T x = stack[own + j], low = edges[j], high = edges[2 * d + j];
-    double middle = edges[d + j], left_out = (x < low ? low : x > high ? high : x) - middle;
-    out[j] = (T)(middle + (total[j] - left_out) / kept);
+    double scale = room(low, high), middle = edges[d + j] * scale;
+    double below = low * scale - middle, above = high * scale - middle;
+    double edges_left = x >= high ? below : x <= low ? above : below + above - (x * scale - middle);
+    double mean = middle + (total[j] + edges_left) / kept;
+    if (kept == 1) mean = x <= low ? high : low;
+    out[j] = (T)(scale == 1 || kept == 1 ? mean : grown(mean));
 }
 
 // The sums of (x - previous)^2 and of (x - previous) * s in the coordinates of a block, for the n

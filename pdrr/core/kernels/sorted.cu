@@ -152,7 +152,8 @@ middle_direction(const T* stack, const Index* starts, Index d, const T* previous
 #endif
 
 #ifdef KEPT_VALUES
-// Three kept values into `edges` [3, d], and the sum of all kept ones' differences to the second.
+// Three kept values into `edges` [3, d], and the sum of the differences of those between the lowest
+// and the highest to the second.
 extern "C" __global__ void __launch_bounds__(THREADS)
 kept_values(const T* stack, const Index* starts, Index d, T* edges, double* total) {
     __shared__ Index start[K];
@@ -161,7 +162,10 @@ kept_values(const T* stack, const Index* starts, Index d, T* edges, double* tota
     Index j = place((Index)blockIdx.x * AT_ONCE, d);
     sorted(stack, start, j, x);
     T low = RANKED(BETA), centre = RANKED(K / 2), high = RANKED(STOP - 1);
-    double sum = ranks_sum(x, BETA, STOP, [=](int, T value) { return value - (double)centre; });
+    double scale = room(low, high), base = centre * scale;
+    double sum = ranks_sum(x, BETA + 1, STOP - 1, [=](int, T value) {
+        return value * scale - base;
+    });
     if (GROUP > 0) return;
     edges[j] = low;
     edges[d + j] = centre;
@@ -181,8 +185,7 @@ closest_to_median(const T* stack, const Index* starts, Index d, T* out) {
     Index j = place((Index)blockIdx.x * AT_ONCE, d);
     sorted(stack, start, j, x);
     double smallest = RANKED(0), largest = RANKED(K - 1);
-    bool huge = sizeof(T) == 8 && (-smallest > HUGE_VALUE || largest > HUGE_VALUE);
-    double scale = huge ? SHRINK : 1;
+    double scale = room(smallest, largest);
     double low = RANKED((K - 1) / 2) * scale, high = RANKED(K / 2) * scale;
     double median = low == high ? low : (low + high) / 2;
     int first = 0;
@@ -199,7 +202,7 @@ closest_to_median(const T* stack, const Index* starts, Index d, T* out) {
         return rank >= first && rank < first + GAMMA ? value * scale : 0;
     });
     mean /= GAMMA;
-    if (GROUP == 0) out[j] = (T)(huge ? grown(mean) : mean);
+    if (GROUP == 0) out[j] = (T)(scale == 1 ? mean : grown(mean));
 }
 #endif
 

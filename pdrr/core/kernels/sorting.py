@@ -161,7 +161,9 @@ def closest_to_median(flat, starts, program, ranks, gamma, out):
             total = 0.0
             for rank in ranks[first : last + 1]:
                 total += scale * buffers[rank * WIDTH + j]
-            out[at + j] = total / gamma if scale == 1.0 else grown(total / gamma)
+            smallest, largest = buffers[ranks[first] * WIDTH + j], buffers[ranks[last] * WIDTH + j]
+            mean = total / gamma if scale == 1.0 else grown(total / gamma)
+            out[at + j] = smallest if smallest == largest else mean
 
 
 @kernel()

@@ -35,4 +35,7 @@ __device__ unsigned pushed(unsigned bits, T x) {
 #define HUGE_VALUE 0x1p1000
 #define LARGEST (0x1.fffffffffffffp+1023 * SHRINK)
 __device__ double grown(double x) { return fmin(fmax(x, -LARGEST), LARGEST) / SHRINK; }
+__device__ double room(double low, double high) {
+    return sizeof(T) == 8 && (-low > HUGE_VALUE || high > HUGE_VALUE) ? SHRINK : 1;
+}
 __device__ bool overflowed(double x) { return sizeof(T) == 8 && !(x - x == 0); }
