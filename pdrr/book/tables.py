@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import pandas as pd
@@ -13,13 +13,16 @@ from pandas.io.formats.style import Styler
 
 from pdrr.book.cells import drawn, lots_in_words, mean, spread_in_words
 from pdrr.claims.chance import expected_rates
-from pdrr.claims.words import digits, interval, short
+from pdrr.claims.words import bounds, interval
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS, in_order, known
 
 Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
 RATES = {"FAR": "far", "MAR": "mar"}
+NUMBER = r"[<>≈±×+−-]? ?[\d.,]*\d(?:e[+-]?\d+)?(?: ?(?:%|s|ms|MB|GB|GiB))?"
+CELL = re.compile(rf"{NUMBER}(?:(?:–| to | / | ± ){NUMBER})?(?: of [\d,]+)?")
+GAPS = ("", "–", "none")
 
 
 # the schemes beside each other
@@ -54,15 +57,17 @@ def rates_table(
             _beside(
                 _rate(found[found["round"] == number], column),
                 printed.get((scheme, rate, n)),
-                short,
+                "{:.2f}".format,
             )
             for rate, column in RATES.items()
             for n, number in ((int(number), number) for number in measured)
         ]
         for scheme, found in _in_order(runs)
     }
-    return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
+    columns, name = _rounds(_seeds(runs))
+    return _wide(rows, columns, name, best=columns).set_caption(
         spread_in_words(runs.groupby(["scheme", "round"]).size())
+        + " Bold: the smallest of a column."
         + lots_in_words(runs)
         + _gaps_in_words(rows)
     )
@@ -86,7 +91,7 @@ def readings_table(records: Records) -> Styler:
         for reading in readings_of(scheme, found)
         if not (part := found[found["reading"] == reading]).empty
     }
-    return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
+    return _wide(rows, *_rounds(_seeds(runs))).set_caption(
         spread_in_words(runs.groupby(["scheme", "reading", "round"]).size()) + lots_in_words(runs)
     )
 
@@ -118,8 +123,8 @@ def accuracy_table(records: Records) -> Styler:
                 for number in measured
             ]
     rows = {
-        f"round {number}": [column[i] for column in columns.values()]
-        for i, number in enumerate(measured)
+        f"round {number}, n = {n}": [column[i] for column in columns.values()]
+        for i, (number, n) in enumerate(_seeds(runs).items())
     }
     return _wide(rows, list(columns), "knowledge").set_caption(
         spread_in_words(runs.groupby(["round", "knowledge"]).size())
@@ -146,17 +151,19 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
             own, theirs = found[found["rule"] == rule], printed.get(scheme, {}).get(rule)
             low, high = own["low_s"].min(), own["high_s"].max()
             median, ours = medians[rule][scheme], medians[rule][OURS]
-            seconds = f"{digits(median, 2)} s<br><small>{digits(low, 2)}–{digits(high, 2)}</small>"
-            cells.append(_beside(seconds, theirs, "{} s".format))
+            seconds = f"{median:.2f}<br><small>{bounds(low, high)}</small>"
+            cells.append(_beside(seconds, theirs, "{:.2f}".format))
             ratio = theirs / printed[OURS][rule] if theirs else None
-            cells.append(_beside(digits(median / ours, 2), ratio, partial(digits, significant=2)))
+            cells.append(_beside(f"{median / ours:.2f}", ratio, "{:.2f}".format))
         setup = found["setup_s"].max()
-        rows[scheme] = [*cells, f"{digits(setup, 2)} s" if setup else "–"]
+        rows[scheme] = [*cells, f"{setup:.2f}" if setup else "–"]
     columns = [(in_words(rule), what) for rule in rules for what in ("seconds", f"× {OURS}")]
     repeats = " or ".join(str(n) for n in sorted(runs["repeats"].unique()))
-    return _wide(rows, [*columns, ("set-up", "once")], "").set_caption(
+    timed = [column for column in columns if column[1] == "seconds"]
+    return _wide(rows, [*columns, ("set-up", "seconds")], f"n = {repeats}", timed).set_caption(
         f"Median of {repeats} detections of all clients of round 1, below it the smallest and the"
-        " largest. Set-up: training before any round, not in the seconds."
+        " largest; bold: the smallest of a column. Set-up: training before any round, once, not in"
+        " the seconds."
     )
 
 
@@ -217,7 +224,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         interval(low, high)
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
-    table["detection"] = runs["detection_s"].map("{:.1f} s".format)
+    table["detection [s]"] = runs["detection_s"].map("{:.1f}".format)
     return styled(table, "runs").relabel_index(list(rows), axis="index")
 
 
@@ -288,6 +295,12 @@ def _one_setting(runs: pd.DataFrame, *keys: str) -> pd.DataFrame:
     return runs
 
 
+def _seeds(runs: pd.DataFrame) -> dict[int, int]:
+    """Round -> how many seeds it was measured with."""
+    seeds = runs.groupby("round")["seed"].nunique()
+    return {int(number): int(n) for number, n in seeds.items()}
+
+
 def _in_order(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The runs of each scheme, in the order of the paper's tables."""
     return [(scheme, runs[runs["scheme"] == scheme]) for scheme in in_order(runs["scheme"])]
@@ -317,13 +330,79 @@ def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:
 
 
 def _wide(
-    rows: Mapping[str, Sequence[str]], columns: Sequence[tuple[str, str]], name: str
+    rows: Mapping[str, Sequence[str]],
+    columns: Sequence[tuple[str, ...]],
+    name: str,
+    best: Iterable[tuple[str, ...]] = (),
 ) -> Styler:
-    """A table with two header lines; `name` is what the second one lists."""
-    header = pd.MultiIndex.from_tuples(columns, names=[None, name or None])
-    return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes")
+    """A table with several header lines; `name` is what the second one lists."""
+    names = [None, name or None, None][: len(columns[0])]
+    header = pd.MultiIndex.from_tuples(columns, names=names)
+    return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes numbers", best)
 
 
-def styled(table: pd.DataFrame, kind: str) -> Styler:
-    """A table that pandas does not abbreviate; `kind` is its class in the pages' style sheet."""
-    return table.style.set_table_attributes(f'class="dataframe {kind}"')
+def _rounds(sizes: Mapping[int, int]) -> tuple[list[tuple[str, ...]], str]:
+    """Header of FAR and MAR at each round, and what its second line lists, with the seeds.
+
+    A line more says how many seeds there are where rounds differ in that.
+    """
+    same = len(set(sizes.values())) == 1
+    seeds = {n: "one seed" if n == 1 else f"{n} seeds" for n in sizes.values()}
+    columns = [
+        (rate, f"{number}") if same else (rate, f"{number}", f"n = {n}")
+        for rate in RATES
+        for number, n in sizes.items()
+    ]
+    return columns, f"round ({next(iter(seeds.values()))})" if same else "round"
+
+
+def styled(table: pd.DataFrame, kind: str, best: Iterable[Any] = ()) -> Styler:
+    """A table that pandas does not abbreviate, its numbers to the right.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of texts, which may be HTML.
+    kind : str
+        Its class in the pages' style sheet.
+    best : labels of columns
+        In them the smallest number stands out, as the rows of PDRR do in any table.
+    """
+    classes = pd.DataFrame("", table.index, table.columns)
+    lists = {}
+    for place, label in enumerate(table.columns):
+        texts = [str(text) for text in table.iloc[:, place]]
+        numbers = [_number(text) for text in texts]
+        if _numeric(texts):
+            classes.iloc[:, place] = "num"
+            last = table.columns.nlevels - 1
+            head = f"th.level{last}.col{place}"
+            lists[place] = {"selector": head, "props": [("text-align", "right !important")]}
+        if label in best and len(set(numbers) - {None}) > 1:
+            least = min(x for x in numbers if x is not None)
+            chosen = [x == least for x in numbers]
+            classes.iloc[chosen, place] += " best"
+    ours = [str(name) == OURS or str(name).startswith(f"{OURS},") for name in table.index]
+    classes.loc[ours] += " ours"
+    shown = table.style.set_table_attributes(f'class="dataframe {kind}"')
+    if table.index.is_unique and table.columns.is_unique:
+        shown = shown.set_td_classes(classes.map(str.strip))
+    return shown.set_table_styles([*lists.values()]) if lists else shown
+
+
+def _shown(text: str) -> str:
+    """The first line of a cell as it is seen, without marks."""
+    first = re.split("<br>", text)[0]
+    return unescape(re.sub(r"<sup.*?</sup>|<.*?>", "", first)).strip()
+
+
+def _numeric(texts: Iterable[str]) -> bool:
+    """Whether the cells of a column are numbers or ranges of numbers, but for gaps."""
+    seen = [shown for text in texts if (shown := _shown(text)) not in GAPS]
+    return bool(seen) and all(CELL.fullmatch(text) for text in seen)
+
+
+def _number(text: str) -> float | None:
+    """The first number of a cell; None if it does not begin with one."""
+    found = re.match(r"[−-]?[\d,]*\.?\d+(?:e[+-]?\d+)?", _shown(text))
+    return float(found[0].replace(",", "").replace("−", "-")) if found else None
