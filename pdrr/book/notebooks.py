@@ -135,7 +135,7 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
     """
     os.environ["PDRR_COMMAND"] = command(notebook, values)  # for the page's provenance
     target = target.with_name(f"{target.name}.ipynb")
-    with atomic(target) as temporary, _own_kernel():
+    with atomic(target) as temporary, own_kernel():
         try:
             executed = papermill.execute_notebook(
                 str(notebook),
@@ -161,7 +161,7 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
 
 
 @contextmanager
-def _own_kernel() -> Iterator[None]:
+def own_kernel() -> Iterator[None]:
     """Let kernels be this environment's Python, without what a user's IPython runs at its start.
 
     A kernelspec called python3 in JUPYTER_PATH or in somebody's home would come first.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers import miniature
 from helpers.made_up import evaluation_records, trials
@@ -1116,7 +1117,7 @@ def test_the_dashboard_counts_links_and_escapes(root):
 def test_each_claim_has_an_anchor_that_leads_to_it(root):
     page = BeautifulSoup(verdicts_html.verdicts_html(verdicts.table(root / "paper")), "html.parser")
     ids = [row["id"] for row in page.select("tbody tr")]
-    assert ids == [f"claim-{claim.id}" for claim in by_section(expected().claims)]
+    assert ids == [f"claim-{claim.id}" for claim in by_section(expected.expected().claims)]
     links = [link["href"] for link in page.select("tbody a.headerlink")]
     assert links == [f"#{name}" for name in ids]
     sections = [section["id"] for section in page.select("section")]
