@@ -180,6 +180,14 @@ def own_kernel() -> Iterator[None]:
                     os.environ[name] = value
 
 
+def note(executed: Path, seconds: float) -> None:
+    """Write into an executed notebook what it took, with all that was computed before it ran."""
+    content = nbformat.read(executed, as_version=4)
+    content.metadata.setdefault("pdrr", {})["seconds"] = round(seconds, 1)
+    with atomic(executed) as temporary:
+        nbformat.write(content, temporary)
+
+
 def report(executed: Path) -> None:
     """Print the tables of an executed notebook, and write its figures and an HTML page beside."""
     content = nbformat.read(executed, as_version=4)
