@@ -36,8 +36,8 @@ def meanings(glossary: nodes.document) -> dict[str, tuple[str, str]]:
 
 def places(page: nodes.document, words: dict[str, Any]) -> Iterator[tuple[nodes.Node, str, int]]:
     """Where a page first uses the meaning of a word: node, word, and where in a text it begins."""
-    longest = sorted(words, key=len, reverse=True)
-    pattern = re.compile(r"(?<![\w-])(?:%s)(?![\w-])" % "|".join(map(re.escape, longest)))
+    longest = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<![\w-])(?:{longest})(?![\w-])")
     told = set()
     for node in [*page.findall(lambda each: isinstance(each, nodes.Text | nodes.math))]:
         if not in_prose(node):

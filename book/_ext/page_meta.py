@@ -22,7 +22,7 @@ def description(page: nodes.document) -> str:
         if not isinstance(paragraph.parent, nodes.section | nodes.document):
             continue
         words = " ".join(plain(paragraph).split())
-        words = re.sub(r" ?\[[A-Za-z+]+\d\d\w?\]", "", words)  # citations
+        words = re.sub(r",? ?\[[A-Za-z+]+\d\d\w?\]", "", words)  # citations
         words = re.sub(r"\s+([,.;:)])", r"\1", words)
         if len(words) <= LONGEST:
             return words
@@ -53,7 +53,9 @@ def picture(app: Any, page: nodes.document) -> str:
 def tell(app: Any, name: str, _template: str, context: dict[str, Any], page: Any) -> None:
     """Add the tags to the page's head."""
     about = app.config.html_title or app.config.project
-    said = (description(page) if page is not None else "") or f"{about}: {context.get('title', name)}"
+    said = (
+        description(page) if page is not None else ""
+    ) or f"{about}: {context.get('title', name)}"
     base, here = app.config.html_baseurl, app.builder.get_target_uri(name)
     tags = {
         "og:type": "website" if name == app.config.root_doc else "article",
@@ -67,7 +69,9 @@ def tell(app: Any, name: str, _template: str, context: dict[str, Any], page: Any
     if base:
         tags["og:url"] = posixpath.join(base, here)
     lines = [f'<meta name="description" content="{escape(said, quote=True)}">']
-    lines += [f'<meta property="{key}" content="{escape(v, quote=True)}">' for key, v in tags.items()]
+    lines += [
+        f'<meta property="{key}" content="{escape(v, quote=True)}">' for key, v in tags.items()
+    ]
     kind = "summary_large_image" if "og:image" in tags else "summary"
     lines.append(f'<meta name="twitter:card" content="{kind}">')
     context["metatags"] = context.get("metatags", "") + "\n".join(lines)

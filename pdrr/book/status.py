@@ -68,7 +68,9 @@ def sections(folder: Path, toc: Path = contents.TOC) -> str:
     parts = contents.sections(toc)
     read = {path: nbformat.read(path, as_version=4) for path in listed(folder, "*.ipynb")}
     taken = {path.stem: seconds(content, path) for path, content in read.items()}
-    known = (content.metadata["papermill"]["parameters"].get("profile") for content in read.values())
+    known = (
+        content.metadata["papermill"]["parameters"].get("profile") for content in read.values()
+    )
     profiles = " and ".join(sorted({f"`{profile}`" for profile in known if profile}))
     rows = [
         {

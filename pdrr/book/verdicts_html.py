@@ -99,7 +99,9 @@ def _row(row: Mapping[Any, Any], columns: list[str], whole: bool) -> str:
                     f'<a class="headerlink" href="#claim-{escape(row["id"])}"'
                     ' title="Link to this claim">#</a>'
                 )
-        label = "" if column in ("verdict", "claim") else f' data-label="{HEADS.get(column, column)}:"'
+        label = (
+            "" if column in ("verdict", "claim") else f' data-label="{HEADS.get(column, column)}:"'
+        )
         cells.append(f'<td role="cell"{_kind(column)}{label}>{text}</td>')
     place = f' id="claim-{escape(row["id"])}"' if whole and "id" in row else ""
     return f'<tr role="row"{place} data-verdict="{escape(row["verdict"])}">{"".join(cells)}</tr>'

@@ -60,7 +60,7 @@ def test_every_recorded_result_has_a_row_the_paper_s_size_first(top):
 
 
 def test_what_was_computed_before_a_page_is_in_its_seconds(top):
-    notebooks.note(top / "notebooks" / "fig04.ipynb", 123.456)
+    notebooks.note(top / "notebooks" / "fig04.ipynb", 123.04)
     shown = rows(status.page(top / "notebooks", RECORDED))
     assert [row[3] for row in shown[1:3]] == ["123", "12"]
 

@@ -96,7 +96,9 @@ def test_rounds_of_one_seed_among_several_are_named():
         below("0.52", "0.51–0.53"), "0.51", below("0.10", "0.10–0.10"), "1.00",
     ]  # fmt: skip
     assert styled.data.columns.tolist() == [
-        (rate, number, n) for rate in ("FAR", "MAR") for number, n in (("1", "n = 2"), ("10", "n = 1"))
+        (rate, number, n)
+        for rate in ("FAR", "MAR")
+        for number, n in (("1", "n = 2"), ("10", "n = 1"))
     ]
     assert "largest; one seed where there is nothing below. " in styled.caption
 
@@ -176,7 +178,9 @@ def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
     assert re.search(r"th\.level0\.col1 \{\s*text-align: right !important", styled.to_html())
 
 
-@pytest.mark.parametrize("column", [["0.21", "no"], ["–", "none"], ["round 1", "2"], ["seed 1, 2"] * 2])
+@pytest.mark.parametrize(
+    "column", [["0.21", "no"], ["–", "none"], ["round 1", "2"], ["seed 1, 2"] * 2]
+)
 def test_a_column_of_words_does_not(column):
     styled = tables.styled(pd.DataFrame({"words": column}), "any")
     assert "num" not in classes(styled)

@@ -168,7 +168,7 @@ def head(*parts, name="chapter", title="A <em>title</em>", **config):
 
 def test_a_page_is_described_by_its_first_paragraph():
     told = head(nodes.title("", "T"), nodes.paragraph("", 'What "it" says, [LLCM22].'))
-    assert told["description"] == told["og:description"] == "What &quot;it&quot; says,."
+    assert told["description"] == told["og:description"] == "What &quot;it&quot; says."
     assert (told["og:title"], told["og:site_name"]) == ("A title", "The book")
     assert told["og:type"] == "article"
     assert head(nodes.paragraph("", "x"), name="index")["og:type"] == "website"

@@ -272,9 +272,7 @@ DETECT = {
     "flagging everybody": (0, 0, lambda observed: np.ones(observed.k, dtype=bool)),
     "by a coin": (
         *(0.02, 0),
-        lambda observed: (
-            np.random.default_rng(int(observed.clients.sum() * 100)).random(30) < 0.5
-        ),
+        lambda observed: np.random.default_rng(int(observed.clients.sum() * 100)).random(30) < 0.5,
     ),
     "PDRR for the trimmed mean": (0.36, 0, contest.pdrr_detector),
     "PDRR for the median": (0.42, 0, flagged("median", q=0.71)),
@@ -300,9 +298,7 @@ def test_the_instructors_page_has_the_bands_of_the_contest_and_no_way_to_them():
     rows = re.findall(r"^\| (\d)(?: to (\d))? \| (\w.*?) \| (\w.*?) \| .* \|$", PAGE, re.M)
     assert len(rows) == 4
     for fewest, most, *said in rows:
-        for text, steps in zip(
-            said, (contest.EVASION_STEPS, contest.DETECTION_STEPS), strict=True
-        ):
+        for text, steps in zip(said, (contest.EVASION_STEPS, contest.DETECTION_STEPS), strict=True):
             ends = [float(number) for number in re.findall(r"[\d.]+", text)]
             low = 0 if text.startswith("below") else ends[0]
             high = 1 if text.startswith("from") else ends[-1] - 1e-9
