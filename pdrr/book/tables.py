@@ -373,7 +373,7 @@ def styled(table: pd.DataFrame, kind: str, best: Iterable[Any] = ()) -> Styler:
     for place, label in enumerate(table.columns):
         texts = [str(text) for text in table.iloc[:, place]]
         numbers = [_number(text) for text in texts]
-        if _numeric(texts):
+        if numeric(texts):
             classes.iloc[:, place] = "num"
             last = table.columns.nlevels - 1
             head = f"th.level{last}.col{place}"
@@ -396,7 +396,7 @@ def _shown(text: str) -> str:
     return unescape(re.sub(r"<sup.*?</sup>|<.*?>", "", first)).strip()
 
 
-def _numeric(texts: Iterable[str]) -> bool:
+def numeric(texts: Iterable[str]) -> bool:
     """Whether the cells of a column are numbers or ranges of numbers, but for gaps."""
     seen = [shown for text in texts if (shown := _shown(text)) not in GAPS]
     return bool(seen) and all(CELL.fullmatch(text) for text in seen)

@@ -20,6 +20,7 @@ def extension(name):
 
 
 hovers, meta = extension("glossary_hovers"), extension("page_meta")
+columns = extension("number_columns")
 
 
 # the glossary
@@ -195,6 +196,28 @@ def test_the_first_picture_that_previews_can_show_is_the_page_s():
     assert there["og:image"] == "https://b.example/_images/one.png"
     assert there["og:url"] == "https://b.example/chapter.html"
     assert "og:url" not in head(*pictures)
+
+
+# tables of chapters
+
+
+def table(head, *rows):
+    group = nodes.tgroup(cols=len(head))
+    for part, lines in ((nodes.thead(), [head]), (nodes.tbody(), rows)):
+        for line in lines:
+            row = nodes.row()
+            row += [nodes.entry("", nodes.paragraph("", text)) for text in line]
+            part += row
+        group += part
+    return nodes.table("", group)
+
+
+def test_numbers_of_a_chapter_s_table_stand_to_the_right_with_their_head():
+    page = nodes.document(None, None)
+    page += table(("what", "seconds", "range"), ("a", "1.5", "1–2"), ("b", "12", "–"))
+    columns.align(None, page)
+    rows = [["num" in cell["classes"] for cell in row] for row in page.findall(nodes.row)]
+    assert rows == [[False, True, True]] * 3
 
 
 # the order of pages
