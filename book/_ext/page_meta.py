@@ -14,6 +14,7 @@ from typing import Any
 from docutils import nodes
 
 LONGEST = 200  # characters of a description; previews cut what is longer
+FIRST = "Start"  # the first page in the side bar, whose own title is a sentence
 
 
 def description(page: nodes.document) -> str:
@@ -75,9 +76,10 @@ def tell(app: Any, name: str, _template: str, context: dict[str, Any], page: Any
     kind = "summary_large_image" if "og:image" in tags else "summary"
     lines.append(f'<meta name="twitter:card" content="{kind}">')
     context["metatags"] = context.get("metatags", "") + "\n".join(lines)
+    context["root_title"] = FIRST
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
-    app.connect("html-page-context", tell)
+    app.connect("html-page-context", tell, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

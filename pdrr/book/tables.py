@@ -67,6 +67,7 @@ def rates_table(
     columns, name = _rounds(_seeds(runs))
     return _wide(rows, columns, name, best=columns).set_caption(
         spread_in_words(runs.groupby(["scheme", "round"]).size())
+        + (" In grey: the paper's." if printed else "")
         + " Bold: the smallest of a column."
         + lots_in_words(runs)
         + _gaps_in_words(rows)
@@ -326,7 +327,7 @@ def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:
     """Our cell with the paper's below, if it has one."""
     if paper is None:
         return ours
-    return f'{ours}<br><small class="paper">paper {form(paper)}</small>'
+    return f'{ours}<br><small class="paper"><span>paper </span>{form(paper)}</small>'
 
 
 def _wide(

@@ -18,11 +18,11 @@ BADGES = {  # colours of the theme; a verdict that is none about the claim is gr
     "by construction": "light",
     "not measured": "secondary",
 }
-COLUMNS = ("verdict", "claim", "paper", "ours", "runs", "interval", "tolerance")
-HEADS = {"runs": "n", "interval": "95 % of n"}
+COLUMNS = ("claim", "paper", "ours", "runs", "interval")
+HEADS = {"runs": "n", "interval": "95 %"}
 NUMBERS = ("runs", "interval")
 LEGEND = (
-    "<p><small>n: attacked rounds that a verdict rests on. 95 % of n: exact interval (Clopper and"
+    "<p><small>n: attacked rounds that a verdict rests on. 95 %: exact interval (Clopper and"
     " Pearson), two-sided, of the share of them that meet the claim, as if they were independent."
     " ↳: part of another claim, or true by construction; not counted.</small></p>"
 )
@@ -90,18 +90,17 @@ def _row(row: Mapping[Any, Any], columns: list[str], whole: bool) -> str:
     cells = []
     for column in columns:
         text = escape(str(row[column]))
-        if column == "verdict":
-            text = badge(row["verdict"], row["verdict"])
-        elif column == "claim":
+        if column == "claim":
             text = f'{"" if row["counted"] else "↳ "}<a href="./{row["figure"]}.html">{text}</a>'
             if whole and "id" in row:
                 text += (
                     f'<a class="headerlink" href="#claim-{escape(row["id"])}"'
                     ' title="Link to this claim">#</a>'
                 )
-        label = (
-            "" if column in ("verdict", "claim") else f' data-label="{HEADS.get(column, column)}:"'
-        )
+            text = f"{badge(row['verdict'], row['verdict'])}<br>{text}"
+        if column == "ours" and row.get("tolerance"):
+            text += f"<br><small>judged by: {escape(str(row['tolerance']))}</small>"
+        label = "" if column == "claim" else f' data-label="{HEADS.get(column, column)}:"'
         cells.append(f'<td role="cell"{_kind(column)}{label}>{text}</td>')
     place = f' id="claim-{escape(row["id"])}"' if whole and "id" in row else ""
     return f'<tr role="row"{place} data-verdict="{escape(row["verdict"])}">{"".join(cells)}</tr>'

@@ -15,7 +15,7 @@ from pdrr.experiments.records import Records, recorded
 
 
 def grey(text):
-    return f'<br><small class="paper">paper {text}</small>'
+    return f'<br><small class="paper"><span>paper </span>{text}</small>'
 
 
 def below(text, more):
