@@ -9,7 +9,7 @@ from typing import Any
 
 from docutils import nodes
 
-from pdrr.book.tables import numeric
+from pdrr.book.alignment import numeric
 
 
 def align(_app: Any, page: nodes.document) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape, unescape
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.cells import drawn, lots_in_words, mean, spread_in_words
 from pdrr.claims.chance import expected_rates
 from pdrr.claims.words import bounds, interval
@@ -20,9 +20,6 @@ from pdrr.experiments.schemes import OURS, in_order, known
 
 Numbers = Mapping[str, Mapping[str, Any]]  # of a table of the paper: scheme -> column -> value(s)
 RATES = {"FAR": "far", "MAR": "mar"}
-NUMBER = r"[<>≈±×+−-]? ?[\d.,]*\d(?:e[+-]?\d+)?(?: ?(?:%|s|ms|MB|GB|GiB))?"
-CELL = re.compile(rf"{NUMBER}(?:(?:–| to | / | ± ){NUMBER})?(?: of [\d,]+)?")
-GAPS = ("", "–", "none")
 
 
 # the schemes beside each other
@@ -31,9 +28,7 @@ GAPS = ("", "–", "none")
 def rates_table(
     records: Records, paper: Numbers | None = None, rounds: Sequence[int] = ()
 ) -> Styler:
-    """FAR and MAR of each scheme at each measured round: the layout of the paper's Table 1.
-
-    Rates that lots decide are their expectation, and marked.
+    """FAR and MAR of each scheme at each round: as in the paper's Table 1; lots as expectations.
 
     Parameters
     ----------
@@ -45,7 +40,6 @@ def rates_table(
         Those of the paper's columns.
     """
     runs = _one_setting(expected_rates(records).runs, "scheme", "round", "seed")
-    measured = sorted(runs["round"].unique())
     printed = {
         (scheme, rate, number): value
         for scheme, rates in (paper or {}).items()
@@ -54,17 +48,14 @@ def rates_table(
     }
     rows = {
         scheme: [
-            _beside(
-                _rate(found[found["round"] == number], column),
-                printed.get((scheme, rate, n)),
-                "{:.2f}".format,
-            )
+            _beside(_rate(at, column), printed.get((scheme, rate, number)))
             for rate, column in RATES.items()
-            for n, number in ((int(number), number) for number in measured)
+            for number in _seeds(runs)
+            for at in [found[found["round"] == number]]
         ]
         for scheme, found in _in_order(runs)
     }
-    columns, name = _rounds(_seeds(runs))
+    columns, name = _rounds(runs)
     return _wide(rows, columns, name, best=columns).set_caption(
         spread_in_words(runs.groupby(["scheme", "round"]).size())
         + (" In grey: the paper's." if printed else "")
@@ -81,18 +72,17 @@ def readings_table(records: Records) -> Styler:
     if others.empty:
         raise ValueError("records have no other reading than the default one")
     runs = runs[runs["seed"].isin(others["seed"]) & runs["scheme"].isin(others["scheme"])]
-    measured = sorted(runs["round"].unique())
     rows = {
         f"{scheme}, {'as decided' if reading == 'default' else reading}": [
             _rate(part[part["round"] == number], column)
             for column in RATES.values()
-            for number in measured
+            for number in _seeds(runs)
         ]
         for scheme, found in _in_order(runs)
         for reading in readings_of(scheme, found)
         if not (part := found[found["reading"] == reading]).empty
     }
-    return _wide(rows, *_rounds(_seeds(runs))).set_caption(
+    return _wide(rows, *_rounds(runs)).set_caption(
         spread_in_words(runs.groupby(["scheme", "reading", "round"]).size()) + lots_in_words(runs)
     )
 
@@ -104,24 +94,25 @@ def accuracy_table(records: Records) -> Styler:
     """
     runs = records.runs.drop_duplicates(["seed", "round", "knowledge"])
     runs = runs.assign(selected=runs["selected"].where(runs["succeeded"].astype(bool), "no attack"))
-    measured = sorted(runs["round"].unique())
     known = [word for word in ("partial", "full") if (runs["knowledge"] == word).any()]
     at = {
         (number, word): runs[(runs["round"] == number) & (runs["knowledge"] == word)]
-        for number in measured
+        for number in _seeds(runs)
         for word in known
     }
     columns: dict[tuple[str, str], list[str]] = {
-        ("before the round", ""): [mean(at[number, known[0]]["accuracy"]) for number in measured]
+        ("before the round", ""): [
+            mean(at[number, known[0]]["accuracy"]) for number in _seeds(runs)
+        ]
     }
     for title, name in (("attacked", "accuracy_attacked"), ("with PDRR", "accuracy_defended")):
         for word in known:
-            columns[title, word] = [mean(at[number, word][name]) for number in measured]
+            columns[title, word] = [mean(at[number, word][name]) for number in _seeds(runs)]
     if (runs["rule"] == "krum").all():
         for word in known:
             columns["Krum selects", word] = [
                 " or ".join(sorted(at[number, word]["selected"].unique())) or "–"
-                for number in measured
+                for number in _seeds(runs)
             ]
     rows = {
         f"round {number}, n = {n}": [column[i] for column in columns.values()]
@@ -153,9 +144,9 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
             low, high = own["low_s"].min(), own["high_s"].max()
             median, ours = medians[rule][scheme], medians[rule][OURS]
             seconds = f"{median:.2f}<br><small>{bounds(low, high)}</small>"
-            cells.append(_beside(seconds, theirs, "{:.2f}".format))
+            cells.append(_beside(seconds, theirs))
             ratio = theirs / printed[OURS][rule] if theirs else None
-            cells.append(_beside(f"{median / ours:.2f}", ratio, "{:.2f}".format))
+            cells.append(_beside(f"{median / ours:.2f}", ratio))
         setup = found["setup_s"].max()
         rows[scheme] = [*cells, f"{setup:.2f}" if setup else "–"]
     columns = [(in_words(rule), what) for rule in rules for what in ("seconds", f"× {OURS}")]
@@ -298,8 +289,8 @@ def _one_setting(runs: pd.DataFrame, *keys: str) -> pd.DataFrame:
 
 def _seeds(runs: pd.DataFrame) -> dict[int, int]:
     """Round -> how many seeds it was measured with."""
-    seeds = runs.groupby("round")["seed"].nunique()
-    return {int(number): int(n) for number, n in seeds.items()}
+    numbers = sorted(int(number) for number in runs["round"].unique())
+    return {number: int(runs["seed"][runs["round"] == number].nunique()) for number in numbers}
 
 
 def _in_order(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -323,18 +314,19 @@ def _gaps_in_words(rows: Mapping[str, Sequence[str]]) -> str:
     return " –: not recorded." if gaps else ""
 
 
-def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:
-    """Our cell with the paper's below, if it has one."""
+def _beside(ours: str, paper: float | str | None) -> str:
+    """Our cell with the paper's number or words below, if it has any."""
     if paper is None:
         return ours
-    return f'{ours}<br><small class="paper"><span>paper </span>{form(paper)}</small>'
+    theirs = paper if isinstance(paper, str) else f"{paper:.2f}"
+    return f'{ours}<br><small class="paper"><span>paper </span>{theirs}</small>'
 
 
 def _wide(
     rows: Mapping[str, Sequence[str]],
     columns: Sequence[tuple[str, ...]],
     name: str,
-    best: Iterable[tuple[str, ...]] = (),
+    best: Collection[tuple[str, ...]] = (),
 ) -> Styler:
     """A table with several header lines; `name` is what the second one lists."""
     names = [None, name or None, None][: len(columns[0])]
@@ -342,68 +334,17 @@ def _wide(
     return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes numbers", best)
 
 
-def _rounds(sizes: Mapping[int, int]) -> tuple[list[tuple[str, ...]], str]:
+def _rounds(runs: pd.DataFrame) -> tuple[list[tuple[str, ...]], str]:
     """Header of FAR and MAR at each round, and what its second line lists, with the seeds.
 
     A line more says how many seeds there are where rounds differ in that.
     """
-    same = len(set(sizes.values())) == 1
-    seeds = {n: "one seed" if n == 1 else f"{n} seeds" for n in sizes.values()}
+    sizes = _seeds(runs)
+    least, same = min(sizes.values()), len(set(sizes.values())) == 1
     columns = [
-        (rate, f"{number}") if same else (rate, f"{number}", f"n = {n}")
+        (rate, f"{number}", *([] if same else [f"n = {n}"]))
         for rate in RATES
         for number, n in sizes.items()
     ]
-    return columns, f"round ({next(iter(seeds.values()))})" if same else "round"
-
-
-def styled(table: pd.DataFrame, kind: str, best: Iterable[Any] = ()) -> Styler:
-    """A table that pandas does not abbreviate, its numbers to the right.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of texts, which may be HTML.
-    kind : str
-        Its class in the pages' style sheet.
-    best : labels of columns
-        In them the smallest number stands out, as the rows of PDRR do in any table.
-    """
-    classes = pd.DataFrame("", table.index, table.columns)
-    lists = {}
-    for place, label in enumerate(table.columns):
-        texts = [str(text) for text in table.iloc[:, place]]
-        numbers = [_number(text) for text in texts]
-        if numeric(texts):
-            classes.iloc[:, place] = "num"
-            last = table.columns.nlevels - 1
-            head = f"th.level{last}.col{place}"
-            lists[place] = {"selector": head, "props": [("text-align", "right !important")]}
-        if label in best and len(set(numbers) - {None}) > 1:
-            least = min(x for x in numbers if x is not None)
-            chosen = [x == least for x in numbers]
-            classes.iloc[chosen, place] += " best"
-    ours = [str(name) == OURS or str(name).startswith(f"{OURS},") for name in table.index]
-    classes.loc[ours] += " ours"
-    shown = table.style.set_table_attributes(f'class="dataframe {kind}"')
-    if table.index.is_unique and table.columns.is_unique:
-        shown = shown.set_td_classes(classes.map(str.strip))
-    return shown.set_table_styles([*lists.values()]) if lists else shown
-
-
-def _shown(text: str) -> str:
-    """The first line of a cell as it is seen, without marks."""
-    first = re.split("<br>", text)[0]
-    return unescape(re.sub(r"<sup.*?</sup>|<.*?>", "", first)).strip()
-
-
-def numeric(texts: Iterable[str]) -> bool:
-    """Whether the cells of a column are numbers or ranges of numbers, but for gaps."""
-    seen = [shown for text in texts if (shown := _shown(text)) not in GAPS]
-    return bool(seen) and all(CELL.fullmatch(text) for text in seen)
-
-
-def _number(text: str) -> float | None:
-    """The first number of a cell; None if it does not begin with one."""
-    found = re.match(r"[−-]?[\d,]*\.?\d+(?:e[+-]?\d+)?", _shown(text))
-    return float(found[0].replace(",", "").replace("−", "-")) if found else None
+    seeds = "one seed" if least == 1 else f"{least} seeds"
+    return columns, f"round ({seeds})" if same else "round"

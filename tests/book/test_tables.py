@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.made_up import ORIGIN, evaluation_records, run, timing_records
-from pdrr.book import cells, tables
+from pdrr.book import alignment, cells, tables
 from pdrr.claims.expected import expected
 from pdrr.core.files import RECORDED
 from pdrr.experiments.records import Records, recorded
@@ -173,7 +173,7 @@ def classes(styled):
     ],
 )
 def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
-    styled = tables.styled(pd.DataFrame({"words": ["a", "b"], "numbers": column}), "any")
+    styled = alignment.styled(pd.DataFrame({"words": ["a", "b"], "numbers": column}), "any")
     assert classes(styled)["num"] == {(0, 1), (1, 1)}
     assert re.search(r"th\.level0\.col1 \{\s*text-align: right !important", styled.to_html())
 
@@ -182,7 +182,7 @@ def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
     "column", [["0.21", "no"], ["–", "none"], ["round 1", "2"], ["seed 1, 2"] * 2]
 )
 def test_a_column_of_words_does_not(column):
-    styled = tables.styled(pd.DataFrame({"words": column}), "any")
+    styled = alignment.styled(pd.DataFrame({"words": column}), "any")
     assert "num" not in classes(styled)
     assert "text-align" not in styled.to_html()
 
@@ -193,7 +193,7 @@ def test_pdrr_s_row_and_the_smallest_of_each_column_stand_out():
     assert found["best"] == {(0, 0), (0, 1)}
     assert found["ours"] == {(5, x) for x in range(4)}
     frame = pd.DataFrame({"a": ["10.5", "9.5", "–"], "b": ["1", "2", "3"]}, ["x", "PDRR", "y"])
-    assert classes(tables.styled(frame, "any", best=["a"]))["best"] == {(1, 0)}
+    assert classes(alignment.styled(frame, "any", best=["a"]))["best"] == {(1, 0)}
 
 
 # readings and accuracy
