@@ -148,7 +148,7 @@ demo-class: $(READY) ## make 30 submissions, grade them, check the marks; in bui
 	@$(WITH) .venv/bin/python scripts/demo_class.py
 
 clean: ## remove what was built; the cache of trained rounds stays
-	rm -rf build/book build/making build/site build/runs build/pages
+	rm -rf build/book build/making build/site build/runs build/pages build/coursework
 
 # the environment
 
@@ -174,6 +174,11 @@ build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard
 
 build/pages/$(PROFILE)/performance.ipynb: $(wildcard build/bench/*)
 
+# what the reference answers draw, for the pages of the coursework
+DRAWN := $(WORKS:notebooks/%=build/%)
+build/coursework/%.ipynb: notebooks/coursework/%.ipynb $(READY) $(filter-out pdrr/book/%,$(SOURCES))
+	@$(RUN) reference $* $@
+
 # other data, or another library under Keras, make the pages out of date, and so do sources that
 # were put back with an older time
 build/pages/.data: FORCE
@@ -184,7 +189,7 @@ build/pages/.profile: FORCE
 	@$(PYTHON) scripts/inputs.py $@ PROFILE book/ notebooks/coursework/ ./_config.yml ./CHANGELOG.md
 
 # made aside: what stands at its place is whole
-$(SITE)/index.html: $(PAGES) $(WORKS) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile
+$(SITE)/index.html: $(PAGES) $(DRAWN) $(CHAPTERS) _config.yml CHANGELOG.md build/pages/.profile
 	@set -e; trap 'exit 130' INT; began=$$(date +%s); \
 	rm -rf build/book $(MAKING); mkdir -p build/book/notebooks $(MAKING); \
 	cp -pR book/. build/book/; \

@@ -89,6 +89,8 @@ def article(site: Path, chapter: Chapter, known: dict[str, str]) -> Tag:
     text = page.select("article.bd-article")[0]
     for unwanted in text.select(SCREEN):
         unwanted.decompose()
+    for fold in text.select("details"):
+        fold["open"] = ""
     # an id may occur on several pages, but not those that the style sheet of a table names
     for named in text.select("[id]:not([id^=T_])"):
         named["id"] = f"{chapter.anchor}--{named['id']}"

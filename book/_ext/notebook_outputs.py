@@ -3,6 +3,7 @@
 Before anything is read, the first picture of `notebooks/<stem>.ipynb` is written to
 `_outputs/<stem>.png` and its first HTML table to `_outputs/<stem>.html`, both in the source folder.
 A chapter then shows them with `figure` and `raw`, which always see the notebook as it is now.
+`_outputs/seconds.md` tells what the notebooks of each section of the paper took.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+
+from pdrr.book import status
 
 
 def extract(app: Any) -> None:
@@ -32,6 +35,8 @@ def extract(app: Any) -> None:
             # chapters lie one folder above: ./fig04.html there is notebooks/fig04.html here
             table = "".join(tables[0]).replace('href="./', 'href="notebooks/')
             write(source / "_outputs" / f"{notebook.stem}.html", table.encode())
+    taken = status.sections(source / "notebooks", source / "_toc.yml")
+    write(source / "_outputs" / "seconds.md", taken.encode())
 
 
 def write(path: Path, content: bytes) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pdrr.claims.words import short
+from pdrr.claims.words import bounds
 
 ENOUGH = 5  # seeds for an interval; below, the smallest and the largest value say more
 LOT = '<sup class="lot" title="drawn by lot">lot</sup>'
@@ -41,9 +41,9 @@ def mean(values: pd.Series) -> str:
     if n == 1:
         return f"{mean:.2f}"
     if n < ENOUGH:
-        return f"{mean:.2f}<br><small>{short(values.min())}–{short(values.max())}</small>"
+        return f"{mean:.2f}<br><small>{bounds(values.min(), values.max())}</small>"
     half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return f"{mean:.2f}<br><small>± {short(half)}</small>"
+    return f"{mean:.2f}<br><small>{bounds(mean - half, mean + half)}</small>"
 
 
 def spread_in_words(sizes: pd.Series) -> str:
@@ -54,6 +54,6 @@ def spread_in_words(sizes: pd.Series) -> str:
     if sizes.between(2, ENOUGH - 1).any():
         words.append("below it the smallest and the largest")
     if (sizes >= ENOUGH).any():
-        words.append("below it ± half of its 95 % t interval")
+        words.append("below it its 95 % t interval")
     some = "; one seed where there is nothing below" if (sizes == 1).any() else ""
     return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."

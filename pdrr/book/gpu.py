@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.performance import RECORDED, RULES
-from pdrr.book.tables import styled
 from pdrr.claims.words import digits
 
 FILE = "gpu.jsonl"

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, MALICIOUS, STYLE
-from pdrr.book.tables import styled
 from pdrr.claims.words import short, span
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import NOBODY

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
 from pdrr.book import captions
+from pdrr.book.alignment import styled
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, LINE, MALICIOUS, NONE, STYLE
-from pdrr.book.tables import styled
 from pdrr.claims.words import interval, short, span
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED, RULES, in_words

@@ -14,9 +14,9 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.readings import shown
 from pdrr.book.style import STYLE
-from pdrr.book.tables import styled
 from pdrr.claims.words import seconds, short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY

@@ -135,7 +135,7 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
     """
     os.environ["PDRR_COMMAND"] = command(notebook, values)  # for the page's provenance
     target = target.with_name(f"{target.name}.ipynb")
-    with atomic(target) as temporary, _own_kernel():
+    with atomic(target) as temporary, own_kernel():
         try:
             executed = papermill.execute_notebook(
                 str(notebook),
@@ -161,7 +161,7 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
 
 
 @contextmanager
-def _own_kernel() -> Iterator[None]:
+def own_kernel() -> Iterator[None]:
     """Let kernels be this environment's Python, without what a user's IPython runs at its start.
 
     A kernelspec called python3 in JUPYTER_PATH or in somebody's home would come first.
@@ -178,6 +178,14 @@ def _own_kernel() -> Iterator[None]:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
+
+
+def note(executed: Path, seconds: float) -> None:
+    """Write into an executed notebook what it took, with all that was computed before it ran."""
+    content = nbformat.read(executed, as_version=4)
+    content.metadata.setdefault("pdrr", {})["seconds"] = round(seconds, 1)
+    with atomic(executed) as temporary:
+        nbformat.write(content, temporary)
 
 
 def report(executed: Path) -> None:

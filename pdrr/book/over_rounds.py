@@ -18,7 +18,7 @@ from scipy import stats
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, LINE, MALICIOUS, STYLE
 from pdrr.claims.chance import exact_interval
-from pdrr.claims.words import short, span
+from pdrr.claims.words import bounds, short, span
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.chains import LOOP, ORACLE
@@ -170,7 +170,7 @@ def errors_table(records: Records) -> Styler:
             rows[f"{name}, {chain}" if chain != "both chains" else name] = {
                 "rounds": _by_seed(own.assign(one=1), "one"),
                 "with an error": _by_seed(own, "wrong"),
-                "95 %": f"{short(low)}–{short(high)}",
+                "95 %": bounds(low, high),
                 "no suitable q": _by_seed(own, "no_q"),
                 "false alarms": f"{own['false_alarms'].sum()} of {own['benign'].sum():,}",
                 "missed": f"{own['missed'].sum()} of {own['malicious'].sum():,}",

@@ -19,8 +19,8 @@ from matplotlib.ticker import EngFormatter
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
+from pdrr.book.alignment import styled
 from pdrr.book.style import STYLE
-from pdrr.book.tables import styled
 from pdrr.claims.words import digits, seconds
 from pdrr.core import files
 from pdrr.core.rules import DEFENDED, in_words

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.cells import drawn, lots_in_words
-from pdrr.book.tables import RATES, readings_of, styled
+from pdrr.book.tables import RATES, readings_of
 from pdrr.claims.chance import expected_rates
 from pdrr.claims.expected import expected
 from pdrr.claims.words import interval, short, span

@@ -19,6 +19,7 @@ from matplotlib.ticker import EngFormatter
 from pandas.io.formats.style import Styler
 
 from pdrr.book import gpu
+from pdrr.book.alignment import styled
 from pdrr.book.performance import (
     FLOOR,
     GREY,
@@ -32,7 +33,6 @@ from pdrr.book.performance import (
     nearest,
 )
 from pdrr.book.style import STYLE
-from pdrr.book.tables import styled
 from pdrr.claims.expected import expected
 from pdrr.claims.words import digits, seconds
 from pdrr.core.kernels.network import batcher

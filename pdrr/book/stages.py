@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.performance import OWN, RECORDED, RULES
-from pdrr.book.tables import styled
 from pdrr.claims.words import seconds
 from pdrr.experiments.records import Records
 

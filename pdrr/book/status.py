@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 from tabulate import tabulate
 
+from pdrr.book import contents
 from pdrr.config import PROFILES
 from pdrr.core.files import listed
 from pdrr.experiments.provenance import commit, device
@@ -39,8 +40,8 @@ def page(folder: Path, records: Path) -> str:
 ## Pages
 
 Executed on {device()}, {memory / 2**30:.0f} GiB of memory, with commit `{commit()}`. The seconds \
-are those of the notebook alone: what it shows was computed before, or lay in the cache. Each page \
-ends with the seconds of that, and with the command that makes it again.
+are those of the page with all that was computed for it; what lay in the cache was not computed \
+again. Each page ends with the command that makes it again.
 
 {_table(pages)}
 
@@ -55,19 +56,54 @@ largest that the process had in use.
 """
 
 
-def _notebook(path: Path) -> dict[str, Any]:
-    """A row of the first table."""
-    content = nbformat.read(path, as_version=4)
+def sections(folder: Path, toc: Path = contents.TOC) -> str:
+    """What each section of the paper took in this copy of the book, as Markdown; "" without pages.
+
+    Parameters
+    ----------
+    folder : Path
+        Executed notebooks.
+    toc : Path
+    """
+    parts = contents.sections(toc)
+    read = {path: nbformat.read(path, as_version=4) for path in listed(folder, "*.ipynb")}
+    taken = {path.stem: seconds(content, path) for path, content in read.items()}
+    known = (
+        content.metadata["papermill"]["parameters"].get("profile") for content in read.values()
+    )
+    profiles = " and ".join(sorted({f"`{profile}`" for profile in known if profile}))
+    rows = [
+        {
+            "command": f"`make {name}`",
+            "pages": len(stems),
+            "seconds": f"{sum(taken[stem] for stem in stems):,.0f}",
+        }
+        for name, stems in parts.items()
+        if all(stem in taken for stem in stems)
+    ]
+    return f"On {device()}, profile {profiles}:\n\n{_table(rows)}\n" if rows else ""
+
+
+def seconds(content: nbformat.NotebookNode, path: Path) -> float:
+    """What an executed notebook took, with what was computed for it where that was noted."""
     told = content.metadata.get("papermill", {})
     if told.get("duration") is None:
         raise ValueError(f"{path} was not executed")
+    return float(content.metadata.get("pdrr", {}).get("seconds", told["duration"]))
+
+
+def _notebook(path: Path) -> dict[str, Any]:
+    """A row of the first table."""
+    content = nbformat.read(path, as_version=4)
+    taken = seconds(content, path)
+    told = content.metadata["papermill"]
     values = told["parameters"]
     title = content.cells[0].source.splitlines()[0].removeprefix("# ")
     return {
         "page": f"[{title}]({path.parent.name}/{path.name})",
         "profile": values.get("profile", "recorded runs"),
         "data": Path(values.get("data", "–")).name,
-        "seconds": f"{told['duration']:.0f}",
+        "seconds": f"{taken:,.0f}",
         "when (UTC)": f"{datetime.fromisoformat(told['end_time']):%Y-%m-%d %H:%M}",
     }
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.cells import drawn, lots_in_words, mean, spread_in_words
 from pdrr.claims.chance import expected_rates
-from pdrr.claims.words import digits, interval, short
+from pdrr.claims.words import bounds, interval
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS, in_order, known
@@ -28,9 +28,7 @@ RATES = {"FAR": "far", "MAR": "mar"}
 def rates_table(
     records: Records, paper: Numbers | None = None, rounds: Sequence[int] = ()
 ) -> Styler:
-    """FAR and MAR of each scheme at each measured round: the layout of the paper's Table 1.
-
-    Rates that lots decide are their expectation, and marked.
+    """FAR and MAR of each scheme at each round: as in the paper's Table 1; lots as expectations.
 
     Parameters
     ----------
@@ -42,7 +40,6 @@ def rates_table(
         Those of the paper's columns.
     """
     runs = _one_setting(expected_rates(records).runs, "scheme", "round", "seed")
-    measured = sorted(runs["round"].unique())
     printed = {
         (scheme, rate, number): value
         for scheme, rates in (paper or {}).items()
@@ -51,18 +48,18 @@ def rates_table(
     }
     rows = {
         scheme: [
-            _beside(
-                _rate(found[found["round"] == number], column),
-                printed.get((scheme, rate, n)),
-                short,
-            )
+            _beside(_rate(at, column), printed.get((scheme, rate, number)))
             for rate, column in RATES.items()
-            for n, number in ((int(number), number) for number in measured)
+            for number in _seeds(runs)
+            for at in [found[found["round"] == number]]
         ]
         for scheme, found in _in_order(runs)
     }
-    return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
+    columns, name = _rounds(runs)
+    return _wide(rows, columns, name, best=columns).set_caption(
         spread_in_words(runs.groupby(["scheme", "round"]).size())
+        + (" In grey: the paper's." if printed else "")
+        + " Bold: the smallest of a column."
         + lots_in_words(runs)
         + _gaps_in_words(rows)
     )
@@ -75,18 +72,17 @@ def readings_table(records: Records) -> Styler:
     if others.empty:
         raise ValueError("records have no other reading than the default one")
     runs = runs[runs["seed"].isin(others["seed"]) & runs["scheme"].isin(others["scheme"])]
-    measured = sorted(runs["round"].unique())
     rows = {
         f"{scheme}, {'as decided' if reading == 'default' else reading}": [
             _rate(part[part["round"] == number], column)
             for column in RATES.values()
-            for number in measured
+            for number in _seeds(runs)
         ]
         for scheme, found in _in_order(runs)
         for reading in readings_of(scheme, found)
         if not (part := found[found["reading"] == reading]).empty
     }
-    return _wide(rows, [(rate, f"{n}") for rate in RATES for n in measured], "round").set_caption(
+    return _wide(rows, *_rounds(runs)).set_caption(
         spread_in_words(runs.groupby(["scheme", "reading", "round"]).size()) + lots_in_words(runs)
     )
 
@@ -98,28 +94,29 @@ def accuracy_table(records: Records) -> Styler:
     """
     runs = records.runs.drop_duplicates(["seed", "round", "knowledge"])
     runs = runs.assign(selected=runs["selected"].where(runs["succeeded"].astype(bool), "no attack"))
-    measured = sorted(runs["round"].unique())
     known = [word for word in ("partial", "full") if (runs["knowledge"] == word).any()]
     at = {
         (number, word): runs[(runs["round"] == number) & (runs["knowledge"] == word)]
-        for number in measured
+        for number in _seeds(runs)
         for word in known
     }
     columns: dict[tuple[str, str], list[str]] = {
-        ("before the round", ""): [mean(at[number, known[0]]["accuracy"]) for number in measured]
+        ("before the round", ""): [
+            mean(at[number, known[0]]["accuracy"]) for number in _seeds(runs)
+        ]
     }
     for title, name in (("attacked", "accuracy_attacked"), ("with PDRR", "accuracy_defended")):
         for word in known:
-            columns[title, word] = [mean(at[number, word][name]) for number in measured]
+            columns[title, word] = [mean(at[number, word][name]) for number in _seeds(runs)]
     if (runs["rule"] == "krum").all():
         for word in known:
             columns["Krum selects", word] = [
                 " or ".join(sorted(at[number, word]["selected"].unique())) or "–"
-                for number in measured
+                for number in _seeds(runs)
             ]
     rows = {
-        f"round {number}": [column[i] for column in columns.values()]
-        for i, number in enumerate(measured)
+        f"round {number}, n = {n}": [column[i] for column in columns.values()]
+        for i, (number, n) in enumerate(_seeds(runs).items())
     }
     return _wide(rows, list(columns), "knowledge").set_caption(
         spread_in_words(runs.groupby(["round", "knowledge"]).size())
@@ -146,17 +143,19 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
             own, theirs = found[found["rule"] == rule], printed.get(scheme, {}).get(rule)
             low, high = own["low_s"].min(), own["high_s"].max()
             median, ours = medians[rule][scheme], medians[rule][OURS]
-            seconds = f"{digits(median, 2)} s<br><small>{digits(low, 2)}–{digits(high, 2)}</small>"
-            cells.append(_beside(seconds, theirs, "{} s".format))
+            seconds = f"{median:.2f}<br><small>{bounds(low, high)}</small>"
+            cells.append(_beside(seconds, theirs))
             ratio = theirs / printed[OURS][rule] if theirs else None
-            cells.append(_beside(digits(median / ours, 2), ratio, partial(digits, significant=2)))
+            cells.append(_beside(f"{median / ours:.2f}", ratio))
         setup = found["setup_s"].max()
-        rows[scheme] = [*cells, f"{digits(setup, 2)} s" if setup else "–"]
+        rows[scheme] = [*cells, f"{setup:.2f}" if setup else "–"]
     columns = [(in_words(rule), what) for rule in rules for what in ("seconds", f"× {OURS}")]
     repeats = " or ".join(str(n) for n in sorted(runs["repeats"].unique()))
-    return _wide(rows, [*columns, ("set-up", "once")], "").set_caption(
+    timed = [column for column in columns if column[1] == "seconds"]
+    return _wide(rows, [*columns, ("set-up", "seconds")], f"n = {repeats}", timed).set_caption(
         f"Median of {repeats} detections of all clients of round 1, below it the smallest and the"
-        " largest. Set-up: training before any round, not in the seconds."
+        " largest; bold: the smallest of a column. Set-up: training before any round, once, not in"
+        " the seconds."
     )
 
 
@@ -217,7 +216,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         interval(low, high)
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
-    table["detection"] = runs["detection_s"].map("{:.1f} s".format)
+    table["detection [s]"] = runs["detection_s"].map("{:.1f}".format)
     return styled(table, "runs").relabel_index(list(rows), axis="index")
 
 
@@ -288,6 +287,12 @@ def _one_setting(runs: pd.DataFrame, *keys: str) -> pd.DataFrame:
     return runs
 
 
+def _seeds(runs: pd.DataFrame) -> dict[int, int]:
+    """Round -> how many seeds it was measured with."""
+    numbers = sorted(int(number) for number in runs["round"].unique())
+    return {number: int(runs["seed"][runs["round"] == number].nunique()) for number in numbers}
+
+
 def _in_order(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The runs of each scheme, in the order of the paper's tables."""
     return [(scheme, runs[runs["scheme"] == scheme]) for scheme in in_order(runs["scheme"])]
@@ -309,21 +314,37 @@ def _gaps_in_words(rows: Mapping[str, Sequence[str]]) -> str:
     return " –: not recorded." if gaps else ""
 
 
-def _beside(ours: str, paper: Any, form: Callable[[Any], str] = str) -> str:
-    """Our cell with the paper's below, if it has one."""
+def _beside(ours: str, paper: float | str | None) -> str:
+    """Our cell with the paper's number or words below, if it has any."""
     if paper is None:
         return ours
-    return f'{ours}<br><small class="paper">paper {form(paper)}</small>'
+    theirs = paper if isinstance(paper, str) else f"{paper:.2f}"
+    return f'{ours}<br><small class="paper"><span>paper </span>{theirs}</small>'
 
 
 def _wide(
-    rows: Mapping[str, Sequence[str]], columns: Sequence[tuple[str, str]], name: str
+    rows: Mapping[str, Sequence[str]],
+    columns: Sequence[tuple[str, ...]],
+    name: str,
+    best: Collection[tuple[str, ...]] = (),
 ) -> Styler:
-    """A table with two header lines; `name` is what the second one lists."""
-    header = pd.MultiIndex.from_tuples(columns, names=[None, name or None])
-    return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes")
+    """A table with several header lines; `name` is what the second one lists."""
+    names = [None, name or None, None][: len(columns[0])]
+    header = pd.MultiIndex.from_tuples(columns, names=names)
+    return styled(pd.DataFrame(list(rows.values()), list(rows), header), "schemes numbers", best)
 
 
-def styled(table: pd.DataFrame, kind: str) -> Styler:
-    """A table that pandas does not abbreviate; `kind` is its class in the pages' style sheet."""
-    return table.style.set_table_attributes(f'class="dataframe {kind}"')
+def _rounds(runs: pd.DataFrame) -> tuple[list[tuple[str, ...]], str]:
+    """Header of FAR and MAR at each round, and what its second line lists, with the seeds.
+
+    A line more says how many seeds there are where rounds differ in that.
+    """
+    sizes = _seeds(runs)
+    least, same = min(sizes.values()), len(set(sizes.values())) == 1
+    columns = [
+        (rate, f"{number}", *([] if same else [f"n = {n}"]))
+        for rate in RATES
+        for number, n in sizes.items()
+    ]
+    seeds = "one seed" if least == 1 else f"{least} seeds"
+    return columns, f"round ({seeds})" if same else "round"

@@ -1,8 +1,11 @@
-"""The verdicts as HTML: counts, and a fold for each section of the paper."""
+"""The verdicts as HTML: counts, and what belongs to each section of the paper."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -15,40 +18,45 @@ BADGES = {  # colours of the theme; a verdict that is none about the claim is gr
     "by construction": "light",
     "not measured": "secondary",
 }
-COLUMNS = ("verdict", "claim", "paper", "ours", "runs", "interval", "tolerance")
+COLUMNS = ("claim", "paper", "ours", "runs", "interval")
+HEADS = {"runs": "n", "interval": "95 %"}
+NUMBERS = ("runs", "interval")
 LEGEND = (
-    "<p><small>Runs: attacked rounds that a verdict rests on. Interval: exact (Clopper and"
-    " Pearson), two-sided, 95 %, of the share of runs that meet the claim, as if the runs were"
-    " independent."
+    "<p><small>n: attacked rounds that a verdict rests on. 95 %: exact interval (Clopper and"
+    " Pearson), two-sided, of the share of them that meet the claim, as if they were independent."
     " ↳: part of another claim, or true by construction; not counted.</small></p>"
 )
 
 
 def verdicts_html(table: pd.DataFrame) -> str:
-    """The table of `verdicts.table` as HTML: counts, then a fold for each section of the paper.
+    """The table of `verdicts.table` as HTML: counts, then the claims of each section of the paper.
 
-    A column `tolerance` is shown if it is there, and the folds are then open. Claims that do not
-    count, parts of others and what is true by construction, are indented and in no number.
+    With a column `tolerance` it is the whole: a heading a section and, where claims have an `id`,
+    an anchor each, `claim-<id>`. Without it each section is a fold. Claims that do not count, parts
+    of others and what is true by construction, are indented and in no number. On a phone the rows
+    are cards, and `book/_static/words.js` adds a search: each row tells what it needs for that.
     """
+    whole = "tolerance" in table
     columns = [name for name in COLUMNS if name in table]
     counted = table["counted"] if "counted" in table else pd.Series(True, table.index)
-    shown = table.copy()
-    for column in columns[1:]:
-        shown[column] = table[column].map(str).map(escape)
-    shown["verdict"] = [badge(verdict, verdict) for verdict in table["verdict"]]
-    shown["claim"] = [
-        f'{"" if own else "↳ "}<a href="./{stem}.html">{text}</a>'
-        for stem, text, own in zip(table["figure"], shown["claim"], counted, strict=True)
-    ]
-    folds = [
-        f"<details{' open' if 'tolerance' in table else ''}>"
-        f'<summary style="cursor: pointer; margin: .5rem 0">{escape(str(section))}'
-        f" {badges(table['verdict'][rows.index][counted[rows.index]])}</summary>"
-        f'<div class="pdrr-scroll">{_plain(rows[columns])}</div></details>'
-        for section, rows in shown.groupby("section", sort=False)
-    ]
+    sections = []
+    for section, rows in table.groupby("section", sort=False):
+        name, own = escape(str(section)), rows.assign(counted=counted[rows.index])
+        numbers = badges(rows["verdict"][own["counted"]])
+        claims = _table(own, columns, name, whole)
+        if whole:
+            place = "section-" + re.sub(r"\W+", "-", str(section)).strip("-")
+            link = f'<a class="headerlink" href="#{place}" title="Link to this section">#</a>'
+            sections.append(
+                f'<section id="{place}"><h3>{name}{link}</h3><p>{numbers}</p>{claims}</section>'
+            )
+        else:
+            sections.append(
+                f"<details><summary><h3>{name}</h3> {numbers}</summary>{claims}</details>"
+            )
     numbers = badges(table["verdict"][counted])
-    return f'<div class="verdicts"><p>{numbers}</p>{LEGEND}{"".join(folds)}</div>'
+    kind = "verdicts whole" if whole else "verdicts"
+    return f'<div class="{kind}"><p>{numbers}</p>{LEGEND}{"".join(sections)}</div>'
 
 
 def badges(verdicts: pd.Series) -> str:
@@ -64,5 +72,39 @@ def badge(verdict: str, text: str) -> str:
     return f'<span class="sd-badge sd-bg-{colour} sd-bg-text-{colour}">{escape(text)}</span>'
 
 
-def _plain(rows: pd.DataFrame) -> str:
-    return rows.to_html(index=False, escape=False, border=0, classes="table verdicts")
+def _table(rows: pd.DataFrame, columns: list[str], name: str, whole: bool) -> str:
+    """One section. The roles stay where a phone lays the rows out as cards."""
+    head = "".join(
+        f'<th role="columnheader" scope="col"{_kind(column)}>{HEADS.get(column, column)}</th>'
+        for column in columns
+    )
+    body = "".join(_row(row, columns, whole) for row in rows.to_dict("records"))
+    return (
+        f'<div class="pdrr-scroll"><table class="table verdicts" role="table" aria-label="{name}">'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table></div>'
+    )
+
+
+def _row(row: Mapping[Any, Any], columns: list[str], whole: bool) -> str:
+    cells = []
+    for column in columns:
+        text = escape(str(row[column]))
+        if column == "claim":
+            text = f'{"" if row["counted"] else "↳ "}<a href="./{row["figure"]}.html">{text}</a>'
+            if whole and "id" in row:
+                text += (
+                    f'<a class="headerlink" href="#claim-{escape(row["id"])}"'
+                    ' title="Link to this claim">#</a>'
+                )
+            text = f"{badge(row['verdict'], row['verdict'])}<br>{text}"
+        if column == "ours" and row.get("tolerance"):
+            text += f"<br><small>judged by: {escape(str(row['tolerance']))}</small>"
+        label = "" if column == "claim" else f' data-label="{HEADS.get(column, column)}:"'
+        cells.append(f'<td role="cell"{_kind(column)}{label}>{text}</td>')
+    place = f' id="claim-{escape(row["id"])}"' if whole and "id" in row else ""
+    return f'<tr role="row"{place} data-verdict="{escape(row["verdict"])}">{"".join(cells)}</tr>'
+
+
+def _kind(column: str) -> str:
+    return ' class="num"' if column in NUMBERS else ""

@@ -9,7 +9,7 @@ from pandas.io.formats.style import Styler
 from scipy.stats import binomtest, fisher_exact
 
 from pdrr.book.readings import shown
-from pdrr.claims.words import short
+from pdrr.claims.words import bounds
 from pdrr.experiments.records import Records
 
 
@@ -48,8 +48,8 @@ def by_largest_table(records: Records, *, many: int, seeds: Sequence[int] | None
         rows[words[bool(there)]] = {
             "rounds": f"{rounds}",
             "with an error": f"{wrong}",
-            "share": short(wrong / rounds),
-            "exact 95 %": f"{short(round(interval.low, 2))} to {short(round(interval.high, 2))}",
+            "share": f"{wrong / rounds:.2f}",
+            "exact 95 %": bounds(interval.low, interval.high),
         }
     p = fisher_exact([[wrong, rounds - wrong] for rounds, wrong in counts.to_numpy()]).pvalue
     return shown(rows).set_caption(f"Fisher's exact test: p = {p:.2g}.")

@@ -127,7 +127,7 @@ def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
         "verdict": verdict,
         "ours": "; ".join(said),
         "runs": str(_number_of_runs(records.runs)) if claim.records else "",
-        "interval": "–".join(map(words.short, interval)),
+        "interval": words.bounds(*interval) if interval else "",
     }
 
 

@@ -41,9 +41,14 @@ def seconds(value: float) -> str:
     return f"{digits(value)} s" if value >= 1 else f"{digits(1000 * value)} ms"
 
 
+def bounds(low: float, high: float, places: int = 2) -> str:
+    """The ends of an interval, in the one form that tables have: "0.05–0.20"."""
+    return f"{low:.{places}f}–{high:.{places}f}".replace("-", "−")
+
+
 def interval(low: float, high: float) -> str:
-    """A range of thresholds, (low, high]; "none" if it is empty or there is none."""
-    return f"({low:.3f}, {high:.3f}]" if low < high else "none"
+    """A range of thresholds, the first end not included; "none" if it is empty or there is none."""
+    return bounds(low, high, 3) if low < high else "none"
 
 
 def row(cells: Mapping[str, Any]) -> str:

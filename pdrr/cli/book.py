@@ -93,8 +93,10 @@ def page(stem: str, profile: str, source: str, target: Path) -> None:
         notebooks.prepare(path, values)
     except (ValueError, TypeError, OSError) as error:
         raise ValueError(f"{stem}: {error}") from error
-    notebooks.execute(path, values, target.with_suffix(""), page=True)
-    click.echo(f"{stem:<12}{time.perf_counter() - started:7.1f} s")
+    made = notebooks.execute(path, values, target.with_suffix(""), page=True)
+    seconds = time.perf_counter() - started
+    notebooks.note(made, seconds)
+    click.echo(f"{stem:<12}{seconds:7.1f} s")
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 COURSEWORK = Path("notebooks/coursework")
+DRAWN = Path("build/coursework")  # by `reference`
 
 
 @click.command()
@@ -24,10 +25,23 @@ def assignments(out: Path, book: bool) -> None:
     course.require()
     works = course.read(COURSEWORK)
     if book:
-        course.stage(works, out)
+        from pdrr.book import coursework as pages
+
+        paths = {name: DRAWN / f"{name}.ipynb" for name in works}
+        course.stage(works, out, {n: pages.shown(path) for n, path in paths.items()})
         return
     for path in course.release(works, out):
         click.echo(f"wrote {path}")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.argument("target", type=click.Path(path_type=Path))
+def reference(name: str, target: Path) -> None:
+    """Run the reference answers of the assignment NAME, without its checks: for `make book`."""
+    from pdrr.book import coursework as pages
+
+    pages.execute(COURSEWORK / f"{name}.ipynb", target)
 
 
 @click.command()
@@ -94,4 +108,4 @@ def grade(
         click.echo(reports.as_text(report, out))
 
 
-COMMANDS = (assignments, grade)
+COMMANDS = (assignments, reference, grade)

@@ -51,4 +51,15 @@ __all__ = [
     "check_statistic",
     "check_ties",
     "check_zero_change",
+    "passed",
 ]
+
+
+def passed() -> None:
+    """Say that a check passes, on a line of its own: the last line of the coursework's checks.
+
+    >>> from pdrr.contracts import passed
+    >>> passed()
+    This check passes.
+    """
+    print("This check passes.")

@@ -20,6 +20,10 @@ from nbformat import NotebookNode
 
 from pdrr.core.files import atomic
 
+EXPECTED = nbformat.v4.new_output(
+    "display_data",
+    data={"text/html": '<p class="pdrr-expected">What you should see:</p>'},
+)
 MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
 
 
@@ -142,14 +146,22 @@ def release(assignments: Mapping[str, Assignment], folder: Path) -> list[Path]:
     return written
 
 
-def stage(assignments: Mapping[str, Assignment], book: Path) -> None:
+def stage(
+    assignments: Mapping[str, Assignment],
+    book: Path,
+    shown: Mapping[str, Mapping[str, Sequence[NotebookNode]]] | None = None,
+) -> None:
     """Put the student's versions into a book's sources: as pages, and as files to download.
 
-    The pages are ``book/notebooks/coursework/<name>.ipynb``; each says where its file is.
+    The pages are ``book/notebooks/coursework/<name>.ipynb``; each says where its file is. `shown`
+    has what cells show once the reference's answers stand above them: name -> grade_id -> outputs.
     """
     release(assignments, book / "assignments")
     for name, work in assignments.items():
         page = deepcopy(work.student)
+        for cell in page.cells:
+            if outputs := (shown or {}).get(name, {}).get(mark(cell, "grade_id")):
+                cell.outputs = [EXPECTED, *outputs]
         link = f"{{download}}`{name}.ipynb <../../assignments/{name}/{name}.ipynb>`"
         where = f"This is the student's version. Download it as a notebook: {link}."
         note = nbformat.v4.new_markdown_cell(f":::{{admonition}} Coursework\n{where}\n:::")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -166,3 +167,127 @@ def test_search_finds(browser, base, word, expected):
     found = page.eval_on_selector_all("#search-results li a", "es => es.map(e => e.href)")
     page.close()
     assert any(url.partition("?")[0].endswith(expected) for url in found)
+
+
+# what a page says of itself, and what of it can be used
+
+
+def test_every_page_is_described_and_previewed_from_here(browser, base):
+    page = browser.new_page()
+    found = {}
+    for name in READ:
+        page.goto(base + name, wait_until="domcontentloaded")
+        found[name] = page.eval_on_selector_all(
+            "meta[name=description], meta[property^='og:']",
+            "all => Object.fromEntries("
+            "  all.map(e => [e.name || e.getAttribute('property'), e.content]))",
+        )
+    page.close()
+    for name, told in found.items():
+        assert {"description", "og:title", "og:description", "og:type", "og:site_name"} <= set(told)
+        assert 10 <= len(told["description"]) <= 200, name
+        if picture := told.get("og:image"):
+            assert (ROOT / name).parent.joinpath(picture).is_file(), name
+
+
+def test_columns_of_numbers_stand_to_the_right_with_their_heads(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/table1.html")
+    sides = page.eval_on_selector_all(
+        ".cell_output td.num", "all => all.map(e => getComputedStyle(e).textAlign)"
+    )
+    assert len(sides) > 20
+    assert set(sides) == {"right"}
+    assert page.locator(".cell_output tr:has(> td.ours) > th").first.inner_text() == "PDRR"
+
+
+def test_a_word_tells_what_it_means_to_the_keyboard_and_goes_away(view, base):
+    page, _ = view
+    page.goto(base + "evaluation.html")
+    shown = "e => getComputedStyle(e, '::after').content"
+    word = page.locator("a.pdrr-term", has_text="FAR").first
+    assert word.evaluate(shown) in ("none", "normal")
+    page.keyboard.press("Tab")  # what follows counts as coming from the keyboard
+    word.focus()
+    assert "Flagged benign models" in word.evaluate(shown)
+    assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    page.keyboard.press("Escape")
+    assert word.evaluate(shown) in ("none", "normal")
+
+
+def test_claims_are_searched_and_chosen_by_verdict(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/verdicts.html")
+    rows, shown = page.locator(".verdicts.whole tbody tr"), ".verdicts.whole tbody tr:not([hidden])"
+    every = rows.count()
+    assert page.locator(shown).count() == every > 50
+    page.get_by_role("searchbox", name="Words in a claim").fill("krum far")
+    some = page.locator(shown)
+    assert 0 < some.count() < every
+    for text in some.all_inner_texts():
+        assert "krum" in text.lower()
+    page.get_by_role("searchbox", name="Words in a claim").fill("")
+    page.get_by_label("reproduced", exact=True).uncheck()
+    assert page.locator(f"{shown}[data-verdict=reproduced]").count() == 0
+    assert page.locator(shown).count() > 0
+    width = page.viewport_size["width"]
+    row = "e => getComputedStyle(e).display"
+    assert page.locator(shown).first.evaluate(row) == ("block" if width < 576 else "table-row")
+
+
+def test_without_scripts_all_claims_are_there(browser, base):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base + "notebooks/verdicts.html")
+    assert page.locator(".verdicts.whole form").count() == 0
+    assert page.locator(".verdicts.whole tbody tr:visible").count() > 50
+    context.close()
+
+
+def test_students_see_what_the_reference_draws(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/coursework/robust_aggregation.html")
+    assert page.get_by_text("What you should see:").count() >= 5
+    assert page.locator(".cell_output img").count() >= 5
+    wide = page.eval_on_selector_all(
+        "div.cell_input pre", "all => all.filter(e => e.scrollWidth > e.clientWidth).length"
+    )
+    assert wide == 0
+
+
+def streams(pdf):
+    """How many bytes draw each page of a PDF of Chromium's."""
+    places = re.findall(rb"/Type /Page\b.*?/Contents (\d+) 0 R", pdf, re.S)
+    length = rb"\n%s 0 obj\n<<.*?/Length (\d+)"
+    return [int(re.search(length % place, pdf, re.S)[1]) for place in places]
+
+
+BLANK = 250  # bytes that draw no more than a page number
+
+
+@pytest.mark.parametrize("name", ["use.html", "federation.html", "notebooks/table1.html"])
+def test_on_paper_no_page_is_blank_and_nothing_is_folded(browser, base, name):
+    page = browser.new_page()
+    page.goto(base + name, wait_until="load")
+    page.evaluate("() => window.MathJax?.startup?.promise.then(() => 1)")
+    sizes = streams(page.pdf(prefer_css_page_size=True, print_background=True))
+    assert min(sizes) > BLANK, sizes
+    assert sizes[0] > 2500, "a heading, and all else on the next page"
+    page.emulate_media(media="print")
+    folded = page.eval_on_selector_all(
+        ".bd-content details:not(.hide)",
+        "all => all.filter(e => e.lastElementChild.getClientRects().length == 0).length",
+    )
+    page.close()
+    assert folded == 0
+
+
+def test_a_blank_page_would_be_seen(browser):
+    page = browser.new_page()
+    page.set_content(
+        "<p>one</p><p style='break-before: page'></p><p style='break-before: page'>two</p>"
+    )
+    sizes = streams(page.pdf())
+    page.close()
+    assert len(sizes) == 3
+    assert sizes[1] < BLANK

@@ -36,7 +36,8 @@ PAGE = """<html><body><nav>side bar</nav><article class="bd-article"><section id
 <a href="#same">here</a> <a href="../two.html">page</a> <a href="../two.html#same">place</a>
 <a href="../_modules/pdrr.html">source</a> <a href="https://doi.org/10">paper</a>
 <img src="../_images/a.png" alt="a">
-<details class="hide">folded</details><table id="T_1"></table>
+<details class="hide">folded</details><details><summary>more</summary>told</details>
+<table id="T_1"></table>
 </section></article></body></html>"""
 
 
@@ -107,6 +108,7 @@ def test_links_lead_into_the_document(tmp_path):
     }
     assert "source" in text.get_text()
     assert not {"side bar", "folded", "#"} & set(text.get_text().split())
+    assert text.details.has_attr("open")  # what is folded on the screen is read on paper
     assert text["id"] == "page-notebooks-one"
     assert [h.name for h in text.select("h1, h2, h3")] == ["h2", "h3"]  # below its chapter
     assert text.select_one("h3")["id"] == "page-notebooks-one--same"

@@ -4,9 +4,10 @@ import re
 
 import nbformat
 import pytest
+import yaml
 
 from helpers.made_up import evaluation_records
-from pdrr.book import status
+from pdrr.book import contents, notebooks, status
 from pdrr.cli.main import main
 from pdrr.core.files import RECORDED
 
@@ -56,6 +57,33 @@ def test_every_recorded_result_has_a_row_the_paper_s_size_first(top):
     assert shown[4][2:] == [
         "letters", "1,947", "1, 2", "2", "0.5 GiB", "a processor, 2 cores", "`abc`", "2026-01-02",
     ]  # fmt: skip
+
+
+def test_what_was_computed_before_a_page_is_in_its_seconds(top):
+    notebooks.note(top / "notebooks" / "fig04.ipynb", 123.04)
+    shown = rows(status.page(top / "notebooks", RECORDED))
+    assert [row[3] for row in shown[1:3]] == ["123", "12"]
+
+
+def test_a_section_takes_what_its_notebooks_took(top):
+    toc = {
+        "parts": [
+            {
+                "caption": contents.PART,
+                "chapters": [
+                    {"file": "a", "sections": [{"file": f"notebooks/{s}"} for s in ("fig04", "x")]},
+                    {"file": "b", "sections": [{"file": "notebooks/fig05"}]},
+                ],
+            }
+        ]
+    }
+    (top / "toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
+    executed(top / "notebooks", "x", "X", profile="smoke")
+    notebooks.note(top / "notebooks" / "fig04.ipynb", 1234)
+    text = status.sections(top / "notebooks", top / "toc.yml")
+    assert rows(text) == [["command", "pages", "seconds"], ["`make sec2`", "2", "1,246"]]
+    assert "profile `smoke`:" in text
+    assert status.sections(top / "nowhere", top / "toc.yml") == ""
 
 
 def test_a_notebook_that_was_not_executed_is_refused(top):

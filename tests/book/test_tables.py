@@ -1,18 +1,21 @@
 """Tables hold the numbers of the records, their means, and the paper's in the right cells."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers.made_up import ORIGIN, evaluation_records, run, timing_records
-from pdrr.book import cells, tables
+from pdrr.book import alignment, cells, tables
 from pdrr.claims.expected import expected
 from pdrr.core.files import RECORDED
 from pdrr.experiments.records import Records, recorded
 
 
 def grey(text):
-    return f'<br><small class="paper">paper {text}</small>'
+    return f'<br><small class="paper"><span>paper </span>{text}</small>'
 
 
 def below(text, more):
@@ -26,6 +29,7 @@ def test_a_cell_is_the_rate_of_its_scheme_and_round():
     table = tables.rates_table(evaluation_records(rounds=(1, 20))).data
     assert table.index.tolist() == ["DAGMM", "VAE", "ERR", "LFR", "Union", "PDRR"]
     assert table.columns.tolist() == [("FAR", "1"), ("FAR", "20"), ("MAR", "1"), ("MAR", "20")]
+    assert table.columns.names == [None, "round (one seed)"]
     assert table["FAR", "20"].tolist() == ["0.01", "0.11", "0.21", "0.31", "0.41", "0.51"]
     assert table.loc["ERR"].tolist() == ["0.21", "0.21", "0.10", "2.00"]
 
@@ -35,8 +39,8 @@ def test_the_paper_s_numbers_stand_where_it_has_that_scheme_and_round():
     made = evaluation_records(rounds=(1, 5, 100))
     table = tables.rates_table(made, paper, rounds=(1, 100)).data
     assert table.loc["ERR"].tolist() == [
-        "0.21" + grey(".43"), "0.21", "0.21" + grey("0"),
-        "0.10" + grey(".65"), "0.50", "10.00" + grey(".75"),
+        "0.21" + grey("0.43"), "0.21", "0.21" + grey("0.00"),
+        "0.10" + grey("0.65"), "0.50", "10.00" + grey("0.75"),
     ]  # fmt: skip
     assert not table.drop(index="ERR").map(lambda cell: "paper" in cell).any(axis=None)
 
@@ -55,30 +59,32 @@ def test_a_cell_that_is_not_recorded_is_a_dash_which_the_caption_explains():
     styled = tables.rates_table(Records.concat([early, late]))
     assert styled.data.loc["ERR"].tolist() == ["0.21", "0.21", "–", "0.10", "0.50", "–"]
     assert "–" not in styled.data.loc["PDRR"].tolist()
-    assert styled.caption == "One seed. –: not recorded."
+    assert styled.caption == "One seed. Bold: the smallest of a column. –: not recorded."
     assert "–" not in tables.rates_table(early).caption
 
 
 def test_over_a_few_seeds_the_mean_with_the_smallest_and_the_largest():
     made = evaluation_records(seeds=(1, 2, 6), schemes=["VAE"], rounds=[1])
     styled = tables.rates_table(made)
-    assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", ".11–.16")
-    assert styled.data.loc["VAE", ("MAR", "1")] == below("0.10", ".10–.10")
-    assert styled.caption == "Mean over 3 seeds, below it the smallest and the largest."
+    assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", "0.11–0.16")
+    assert styled.data.loc["VAE", ("MAR", "1")] == below("0.10", "0.10–0.10")
+    assert styled.data.columns.names == [None, "round (3 seeds)"]
+    assert styled.caption.startswith("Mean over 3 seeds, below it the smallest and the largest. ")
 
 
 def test_over_five_seeds_the_mean_with_its_95_percent_interval():
     made = evaluation_records(seeds=(1, 2, 3, 4, 5), schemes=["VAE"], rounds=[1])
     styled = tables.rates_table(made)
     # by hand: t(0.975, 4) = 2.776, s = 0.01581, s / sqrt 5 = 0.00707
-    assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", "± .02")
-    assert styled.caption == "Mean over 5 seeds, below it ± half of its 95 % t interval."
+    assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", "0.11–0.15")
+    assert styled.caption.startswith("Mean over 5 seeds, below it its 95 % t interval. ")
 
 
 def test_the_interval_is_that_of_the_t_distribution():
     values = pd.Series([1.0, 2.0, 4.0, 8.0, 10.0])
     half = 2.7764451 * np.sqrt(((values - 5) ** 2).sum() / 4) / np.sqrt(5)
-    assert cells.mean(values) == below("5.00", f"± {half:.2f}")
+    assert cells.mean(values) == below("5.00", f"{5 - half:.2f}–{5 + half:.2f}")
+    assert cells.mean(values - 5) == below("0.00", f"−{half:.2f}–{half:.2f}")
 
 
 def test_rounds_of_one_seed_among_several_are_named():
@@ -87,9 +93,14 @@ def test_rounds_of_one_seed_among_several_are_named():
     )
     styled = tables.rates_table(both)
     assert styled.data.loc["PDRR"].tolist() == [
-        below("0.52", ".51–.53"), "0.51", below("0.10", ".10–.10"), "1.00",
+        below("0.52", "0.51–0.53"), "0.51", below("0.10", "0.10–0.10"), "1.00",
     ]  # fmt: skip
-    assert styled.caption.endswith("largest; one seed where there is nothing below.")
+    assert styled.data.columns.tolist() == [
+        (rate, number, n)
+        for rate in ("FAR", "MAR")
+        for number, n in (("1", "n = 2"), ("10", "n = 1"))
+    ]
+    assert "largest; one seed where there is nothing below. " in styled.caption
 
 
 def equal_scores(made, *schemes):
@@ -103,8 +114,7 @@ def test_what_lots_decide_is_marked_and_shown_by_its_expectation():
     styled = tables.rates_table(equal_scores(evaluation_records(seeds=(1, 2, 6)), "ERR"))
     # 2 of 5 flagged, 2 malicious: 2/5 of the benign, 3/5 of the malicious are missed
     assert styled.data.loc["ERR"].tolist() == [
-        below(f"{rate}{cells.LOT}", f"{short}–{short}")
-        for rate, short in (("0.40", ".40"), ("0.40", ".40"), ("0.60", ".60"), ("0.60", ".60"))
+        below(f"{rate}{cells.LOT}", f"{rate}–{rate}") for rate in ("0.40", "0.40", "0.60", "0.60")
     ]
     assert cells.LOT in styled.data.loc["Union", ("FAR", "1")]
     assert not styled.data.drop(index=["ERR", "Union"]).map(lambda x: cells.LOT in x).any(axis=None)
@@ -135,6 +145,57 @@ def test_several_settings_in_one_table_are_refused():
     assert tables.rates_table(both.where(knowledge="full"))
 
 
+# how numbers stand
+
+
+def classes(styled):
+    """Class -> (row, column) of the cells that have it, by number."""
+    found = {}
+    for y, row in enumerate(BeautifulSoup(styled.to_html(), "html.parser").tbody.find_all("tr")):
+        for x, cell in enumerate(row.find_all("td")):
+            for name in cell["class"]:
+                found.setdefault(name, set()).add((y, x))
+    return found
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["0.21", "10.00"],
+        ["0.21<br><small>0.20–0.22</small>", "–"],
+        ["0.250–0.750", "none"],
+        ["−0.01–0.03", "0.1"],
+        ["3 of 1,240", "12 of 50"],
+        [".02 / .40", ""],
+        ["1,234", "5e-08"],
+        ["12 ms", "1.2 s"],
+        [f"0.40{cells.LOT}", "≈ 3 %"],
+    ],
+)
+def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
+    styled = alignment.styled(pd.DataFrame({"words": ["a", "b"], "numbers": column}), "any")
+    assert classes(styled)["num"] == {(0, 1), (1, 1)}
+    assert re.search(r"th\.level0\.col1 \{\s*text-align: right !important", styled.to_html())
+
+
+@pytest.mark.parametrize(
+    "column", [["0.21", "no"], ["–", "none"], ["round 1", "2"], ["seed 1, 2"] * 2]
+)
+def test_a_column_of_words_does_not(column):
+    styled = alignment.styled(pd.DataFrame({"words": column}), "any")
+    assert "num" not in classes(styled)
+    assert "text-align" not in styled.to_html()
+
+
+def test_pdrr_s_row_and_the_smallest_of_each_column_stand_out():
+    made = evaluation_records(rounds=(1, 20))  # FAR grows from scheme to scheme, MAR does not
+    found = classes(tables.rates_table(made))
+    assert found["best"] == {(0, 0), (0, 1)}
+    assert found["ours"] == {(5, x) for x in range(4)}
+    frame = pd.DataFrame({"a": ["10.5", "9.5", "–"], "b": ["1", "2", "3"]}, ["x", "PDRR", "y"])
+    assert classes(alignment.styled(frame, "any", best=["a"]))["best"] == {(1, 0)}
+
+
 # readings and accuracy
 
 
@@ -162,10 +223,10 @@ def test_accuracy_is_counted_once_for_each_round():
     made.runs.loc[made.runs["knowledge"] == "full", "succeeded"] = False
     made.runs.loc[made.runs["seed"] == 3, "selected"] = "benign"
     table = tables.accuracy_table(made).data
-    assert table.index.tolist() == ["round 1", "round 2"]
-    assert table["before the round", ""].tolist() == [below("0.62", ".61–.63")] * 2
-    assert table["with PDRR", "full"].tolist() == [below("0.40", ".40–.40")] * 2
-    assert table["with PDRR", "partial"].tolist() == [below("0.50", ".50–.50")] * 2
+    assert table.index.tolist() == ["round 1, n = 2", "round 2, n = 2"]
+    assert table["before the round", ""].tolist() == [below("0.62", "0.61–0.63")] * 2
+    assert table["with PDRR", "full"].tolist() == [below("0.40", "0.40–0.40")] * 2
+    assert table["with PDRR", "partial"].tolist() == [below("0.50", "0.50–0.50")] * 2
     assert table["Krum selects", "partial"].tolist() == ["benign or malicious"] * 2
     assert table["Krum selects", "full"].tolist() == ["no attack"] * 2
     median = tables.accuracy_table(evaluation_records("median")).data
@@ -178,13 +239,13 @@ def test_accuracy_is_counted_once_for_each_round():
 def test_times_stand_beside_those_of_pdrr():
     table = tables.time_table(timing_records(), expected().tables.table3).data
     assert table.index.tolist() == ["DAGMM", "VAE", "ERR", "LFR", "PDRR"]
-    assert table.loc["DAGMM", ("Krum", "seconds")] == below("10 s", "5–15") + grey("6.3 s")
-    assert table.loc["DAGMM", ("Krum", "× PDRR")] == "5" + grey("15")  # 6.3 / 0.42
-    assert table.loc["ERR", ("median", "× PDRR")] == "3" + grey("57")  # 35.8 / 0.63
-    assert table.loc["LFR", ("trimmed mean", "seconds")] == below(
-        "4 s", "2–6"
-    )  # the paper has none
-    assert table["set-up", "once"].tolist() == ["3 s", "3 s", "–", "–", "–"]
+    assert table.loc["DAGMM", ("Krum", "seconds")] == below("10.00", "5.00–15.00") + grey("6.30")
+    assert table.loc["DAGMM", ("Krum", "× PDRR")] == "5.00" + grey("15.00")  # 6.3 / 0.42
+    assert table.loc["ERR", ("median", "× PDRR")] == "3.00" + grey("56.83")  # 35.8 / 0.63
+    # the paper has none
+    assert table.loc["LFR", ("trimmed mean", "seconds")] == below("4.00", "2.00–6.00")
+    assert table["set-up", "seconds"].tolist() == ["3.00", "3.00", "–", "–", "–"]
+    assert table.columns.names[1].startswith("n = ")
 
 
 def test_our_words_stand_above_the_paper_s():
@@ -207,7 +268,7 @@ def test_over_seeds_the_worst_rates_and_the_thresholds_that_suit_all():
     )
     assert table["FAR"].tolist() == ["0.50", "0.00"]
     assert table["MAR"].tolist() == ["0.25", "0.00"]
-    assert table["suitable q"].tolist() == ["(0.500, 0.750]", "(0.250, 0.750]"]
+    assert table["suitable q"].tolist() == ["0.500–0.750", "0.250–0.750"]
 
 
 @pytest.mark.parametrize("other", [{"q_low": 0.8, "q_high": 0.9}, {"q_low": np.nan}])

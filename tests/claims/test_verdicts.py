@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers import miniature
 from helpers.made_up import evaluation_records, trials
@@ -1104,14 +1105,30 @@ def test_the_dashboard_counts_links_and_escapes(root):
     html = verdicts_html.verdicts_html(table)
     for verdict, number in verdicts.counts(table).items():
         assert (f">{number} {verdict}</span>" in html) == (number > 0)
-    assert html.count("↳ <a href") == (~table["counted"]).sum()
-    assert "<td>.40–1</td>" in html
-    assert html.count("<details") == html.count("</details>") == table["section"].nunique()
-    assert html.count("<tbody>") == table["section"].nunique()
+    assert html.count("<br>↳ <a href") == (~table["counted"]).sum()
+    assert '<td role="cell" class="num" data-label="95 %:">0.40–1.00</td>' in html
+    assert html.count("<tbody") == html.count("<h3") == table["section"].nunique()
     assert html.count('<a href="./') == len(table)
-    assert "<td>&lt; 0.1</td>" in html
+    assert ">&lt; 0.1</td>" in html
     assert "2 of 20 misses" in html
     assert "2 of 20 misses" not in verdicts_html.verdicts_html(table.drop(columns="tolerance"))
+
+
+def test_each_claim_has_an_anchor_that_leads_to_it(root):
+    page = BeautifulSoup(verdicts_html.verdicts_html(verdicts.table(root / "paper")), "html.parser")
+    ids = [row["id"] for row in page.select("tbody tr")]
+    assert ids == [f"claim-{claim.id}" for claim in by_section(expected.expected().claims)]
+    links = [link["href"] for link in page.select("tbody a.headerlink")]
+    assert links == [f"#{name}" for name in ids]
+    sections = [section["id"] for section in page.select("section")]
+    assert len(set(ids + sections)) == len(ids + sections)
+    for row in page.select("tbody tr"):  # what the search on the page goes by
+        assert row["data-verdict"] == row.td.span.get_text()
+
+
+def by_section(claims):
+    order = list(dict.fromkeys(claim.section for claim in claims))
+    return sorted(claims, key=lambda claim: order.index(claim.section))
 
 
 def test_the_seconds_that_detections_took_stand_in_for_the_timing():
@@ -1125,10 +1142,13 @@ def test_the_seconds_that_detections_took_stand_in_for_the_timing():
     }
 
 
-def test_folds_are_closed_on_the_landing_page_and_open_on_their_own():
+def test_sections_are_folds_where_conditions_are_left_out_and_headings_where_they_are_told():
     row = {"claim": "x", "paper": "1", "ours": "2", "figure": "fig04", "verdict": "not"}
+    row |= {"runs": "3", "interval": "0.10–0.90"}
     table = pd.DataFrame([{**row, "section": section} for section in "ab"])
-    for judged, opened in ((table, ""), (table.assign(tolerance="any"), " open")):
-        html = verdicts_html.verdicts_html(judged)
-        folds = re.findall(r"<details( open)?><summary[^>]*>(\w)", html)
-        assert folds == [(opened, "a"), (opened, "b")]
+    folds = BeautifulSoup(verdicts_html.verdicts_html(table), "html.parser").find_all("details")
+    assert [fold.summary.h3.get_text() for fold in folds] == ["a", "b"]
+    assert not any(fold.has_attr("open") for fold in folds)
+    whole = BeautifulSoup(verdicts_html.verdicts_html(table.assign(tolerance="any")), "html.parser")
+    assert whole.find("details") is None
+    assert [head.get_text() for head in whole.find_all("h3")] == ["a#", "b#"]

@@ -251,47 +251,62 @@ def flagged(rule, **settings):
 
 
 KRUM = flagged("krum", c=12, q=0.25)
-ENTRIES = {
-    "nothing; noise; the attack of assignment 2": [
-        lambda honest, byzantine, _: honest.clients[byzantine],
+EVADE = {  # what they score, and the points for that
+    "nothing": (0, 0, lambda honest, byzantine, _: honest.clients[byzantine]),
+    "noise": (
+        *(0.01, 0),
         lambda honest, byzantine, rng: (
             honest.previous + rng.normal(0, honest.updates.std(), (byzantine.sum(), honest.d))
         ),
-        contest.plain_attack,
-    ],
-    "turning the updates round": [
-        lambda honest, byzantine, _: honest.previous - honest.updates[byzantine]
-    ],
-    "`contest.patient_attack`": [contest.patient_attack],
-    "0.8 standard deviations from the benign mean": [within],
-    "flagging nobody; everybody; by a coin": [
-        lambda observed: np.zeros(observed.k, dtype=bool),
-        lambda observed: np.ones(observed.k, dtype=bool),
+    ),
+    "the attack of assignment 2": (0.01, 0, contest.plain_attack),
+    "turning the updates round": (
+        *(0.11, 1),
+        lambda honest, byzantine, _: honest.previous - honest.updates[byzantine],
+    ),
+    "the patient attack": (0.16, 3, contest.patient_attack),
+    "0.8 standard deviations from the benign mean": (0.23, 4, within),
+}
+DETECT = {
+    "flagging nobody": (0, 0, lambda observed: np.zeros(observed.k, dtype=bool)),
+    "flagging everybody": (0, 0, lambda observed: np.ones(observed.k, dtype=bool)),
+    "by a coin": (
+        *(0.02, 0),
         lambda observed: np.random.default_rng(int(observed.clients.sum() * 100)).random(30) < 0.5,
-    ],
-    "PDRR for the trimmed mean; for the median; for Krum": [
-        contest.pdrr_detector,
-        flagged("median", q=0.71),
-        KRUM,
-    ],
-    "flagged by PDRR for Krum or for the trimmed mean": [
-        lambda observed: KRUM(observed) | contest.pdrr_detector(observed)
-    ],
+    ),
+    "PDRR for the trimmed mean": (0.36, 0, contest.pdrr_detector),
+    "PDRR for the median": (0.42, 0, flagged("median", q=0.71)),
+    "PDRR for Krum": (0.46, 0, KRUM),
+    "flagged by PDRR for Krum or for the trimmed mean": (
+        *(0.56, 1),
+        lambda observed: KRUM(observed) | contest.pdrr_detector(observed),
+    ),
 }
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_entries_earn_what_the_instructors_page_says(entry):
-    (row,) = [line for line in PAGE.split("\n") if line.startswith(f"| {entry} |")]
-    _, _, said, earned, _ = [part.strip() for part in row.split("|")]
-    is_attack = list(ENTRIES).index(entry) < 4
-    score = contest.evasion if is_attack else contest.detection
-    steps = contest.EVASION_STEPS if is_attack else contest.DETECTION_STEPS
-    stated = [float(number) for number in re.findall(r"[\d.]+", said)]
-    for play, number in zip(ENTRIES[entry], stated, strict=True):
-        found = score(play, held_out())
-        assert found == pytest.approx(number, abs=0.03)
-        assert contest.points(found, steps) == int(earned)
+@pytest.mark.parametrize("entry", [*EVADE, *DETECT])
+def test_entries_earn_what_they_are_worth(entry):
+    expected, earned, play = {**EVADE, **DETECT}[entry]
+    score = contest.evasion if entry in EVADE else contest.detection
+    steps = contest.EVASION_STEPS if entry in EVADE else contest.DETECTION_STEPS
+    found = score(play, held_out())
+    assert found == pytest.approx(expected, abs=0.03)
+    assert contest.points(found, steps) == earned
+
+
+def test_the_instructors_page_has_the_bands_of_the_contest_and_no_way_to_them():
+    rows = re.findall(r"^\| (\d)(?: to (\d))? \| (\w.*?) \| (\w.*?) \| .* \|$", PAGE, re.M)
+    assert len(rows) == 4
+    for fewest, most, *said in rows:
+        for text, steps in zip(said, (contest.EVASION_STEPS, contest.DETECTION_STEPS), strict=True):
+            ends = [float(number) for number in re.findall(r"[\d.]+", text)]
+            low = 0 if text.startswith("below") else ends[0]
+            high = 1 if text.startswith("from") else ends[-1] - 1e-9
+            assert contest.points(low, steps) == int(fewest)
+            assert contest.points(high, steps) == int(most or fewest)
+    told = PAGE[PAGE.index("## The contest") : PAGE.index("## Change it")].lower()
+    for hint in ("deviation", "group", "alike", "resemble", "patient", "turn"):
+        assert hint not in told
 
 
 def test_mistakes_are_spread_over_the_course():

@@ -1,6 +1,7 @@
 """A made-up assignment of three answers, and what classes hand in."""
 
 import ast
+import re
 
 import nbformat
 
@@ -65,7 +66,11 @@ def source():
 
 
 def hidden_lines(source):
-    """Lines of solutions and hidden tests, and the markers; without those too short to tell."""
+    """Lines of solutions and hidden tests, and the markers; without those too short to tell.
+
+    Nor the first line of a call that is broken: it names a function, which a visible check may call
+    as well, and what is hidden are the lines after it.
+    """
     inside, found = False, set(MARKERS)
     for cell in source.cells:
         for line in cell.source.splitlines():
@@ -77,7 +82,8 @@ def hidden_lines(source):
                 found.add(line.strip())
     public = "\n".join(cell.source for cell in assignments.assignment("x", source).student.cells)
     shown = {line.strip() for line in public.splitlines()}
-    return {line for line in found if len(line) > 10 and line not in shown}
+    telling = {line for line in found if len(line) > 10 and not re.fullmatch(r"[\w.]+\(", line)}
+    return telling - shown
 
 
 def run_here(cells, _limits):

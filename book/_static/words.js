@@ -1,0 +1,58 @@
+// The glossary's tips, the verdicts' filter, and folds that are open on paper.
+document.addEventListener("DOMContentLoaded", () => {
+  // a tip stays inside the column of text, and Escape takes it away
+  for (const term of document.querySelectorAll("a.pdrr-term")) {
+    const place = () => {
+      const tip = parseFloat(getComputedStyle(term, "::after").width) || 0;
+      const column = term.closest(".bd-article-container").getBoundingClientRect();
+      const past = term.getBoundingClientRect().left + tip + 24 - column.right;
+      term.classList.remove("dismissed");
+      term.style.setProperty("--shift", `${Math.min(0, -past)}px`);
+    };
+    term.addEventListener("mouseenter", place);
+    term.addEventListener("focus", place);
+  }
+  document.addEventListener("keydown", event => {
+    if (event.key === "Escape")
+      for (const term of document.querySelectorAll("a.pdrr-term:is(:hover, :focus)"))
+        term.classList.add("dismissed");
+  });
+
+  // without this script all verdicts are there, one after the other
+  for (const place of document.querySelectorAll(".verdicts.whole")) {
+    const rows = [...place.querySelectorAll("tbody tr")];
+    const kinds = [...new Set(rows.map(row => row.dataset.verdict))];
+    const form = document.createElement("form");
+    form.setAttribute("role", "search");
+    form.setAttribute("aria-label", "Claims");
+    const boxes = kinds.map(kind => `<label><input type="checkbox" value="${kind}" checked>${kind}</label>`);
+    form.innerHTML = `<input type="search" aria-label="Words in a claim" placeholder="Words in a claim">${boxes.join("")}<output aria-live="polite"></output>`;
+    const show = () => {
+      const words = form.querySelector("[type=search]").value.toLowerCase().split(/\s+/).filter(Boolean);
+      const chosen = new Set([...form.querySelectorAll(":checked")].map(box => box.value));
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !chosen.has(row.dataset.verdict) || !words.every(word => text.includes(word));
+      }
+      for (const section of place.querySelectorAll("section"))
+        section.hidden = !section.querySelector("tbody tr:not([hidden])");
+      const left = rows.filter(row => !row.hidden).length;
+      form.querySelector("output").textContent = left < rows.length ? `${left} of ${rows.length} rows` : "";
+    };
+    form.addEventListener("input", show);
+    form.addEventListener("submit", event => event.preventDefault());
+    place.insertBefore(form, place.querySelector("section"));
+    // an address that names a claim shows it
+    addEventListener("hashchange", () => { form.reset(); show(); });
+  }
+
+  // for browsers whose style sheets cannot open a fold
+  const opened = [];
+  addEventListener("beforeprint", () => {
+    for (const fold of document.querySelectorAll(".bd-content details:not(.hide):not([open])")) {
+      fold.open = true;
+      opened.push(fold);
+    }
+  });
+  addEventListener("afterprint", () => { for (const fold of opened.splice(0)) fold.open = false; });
+});
