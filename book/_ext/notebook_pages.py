@@ -23,6 +23,7 @@ from sphinx.errors import SphinxError
 RUN = "## Run it yourself"  # from there on parameters are in sight
 ORIGIN = "## Where this comes from"
 SVG, CSV, HTML = "image/svg+xml", "text/csv", "text/html"
+TABLE = re.compile(r"\s*(<div>\s*)?(<style.*?</style>\s*)?<table", re.S)  # and nothing before
 TAG = re.compile(r" *<!-- holds: [\w-]+ -->")
 
 
@@ -91,7 +92,7 @@ def _dress(
         html = re.sub(r'aria-label="[^"]*"', f'aria-label="{escape(alt)}"', html, count=1)
         files = {"svg": "".join(data[SVG]), "csv": "".join(data.get(CSV, ""))}
         kind = "figure"
-    elif '<table id="T_' in html and 'class="pdrr-' not in html:
+    elif TABLE.match(html):
         table = BeautifulSoup(html, "html.parser")
         said, caption = metadata.get("pdrr", {}).get("caption", ""), table.find("caption")
         if not said and caption is None:

@@ -76,7 +76,7 @@ class Drawing:
     def html(self) -> str:
         """Panels side by side, one below the other on a phone, in colours of the page."""
         least = max(panel.get_figwidth() for panel in self.panels.values()) * 96 * 0.8
-        wide = " wide" if least > WIDE else ""
+        wide, reach = (" wide", ' tabindex="0"') if least > WIDE else ("", "")
         alone = len(self.panels) == 1
         columns = "1fr" if alone else f"repeat(auto-fit, minmax(min(100%, {least:.0f}px), 1fr))"
         title = f'<p class="head">{escape(self.title)}</p>' if self.title else ""
@@ -84,14 +84,14 @@ class Drawing:
             _opened(
                 _page_svg(panel),
                 'font-family="inherit"',
-                f"; width: 100%; height: auto; max-width: {GROWTH * panel.get_figwidth() * 96:.0f}px",
+                f"; width: 100%; height: auto; max-width: {GROWTH * _size(panel)[0] * 4 / 3:.0f}px",
             )
             for panel in self.panels.values()
         )
         words = "; ".join(part for part in (self.title, ", ".join(self.panels)) if part)
         return (
             f'<div class="pdrr-drawing{wide}">{title}<div class="panels" role="img"'
-            f' aria-label="{escape(words)}" style="display: grid; gap: .6rem 1rem;'
+            f' aria-label="{escape(words)}"{reach} style="display: grid; gap: .6rem 1rem;'
             f' grid-template-columns: {columns}">{panels}</div>{self._key()}</div>'
         )
 

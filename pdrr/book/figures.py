@@ -46,7 +46,10 @@ def fig02(records: Records) -> Drawing:
         "next global, attacked": {"mfc": "none", "mec": INK, "marker": "o", "ms": 14, "mew": 1.2},
     }
     with mpl.rc_context({**PANEL, "axes.grid.axis": "both"}):
-        whole, zoom = Figure((4.3, 3.5), layout="constrained"), Figure((4.3, 3.5), layout="constrained")
+        whole, zoom = (
+            Figure((4.3, 3.5), layout="constrained"),
+            Figure((4.3, 3.5), layout="constrained"),
+        )
         ax, near = whole.subplots(), zoom.subplots()
         for bad, kind in ((False, "benign"), (True, "malicious")):
             points = table[table["model"] == kind]
@@ -58,9 +61,7 @@ def fig02(records: Records) -> Drawing:
         away = (malicious - malicious.iloc[0]) / run["epsilon"]
         near.plot(away["first"], away["second"], **clients[True])
         ax.set(xlabel="first parameter", ylabel="second parameter")
-        ax.set_title(
-            f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}, λ = {run['lambda']:.2g}"
-        )
+        ax.set_title(f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}")
         near.set(xlabel="first, from $w'_1$, in ε", ylabel="second, from $w'_1$, in ε")
         near.set_title(f"the malicious models, magnified; ε = {run['epsilon']:g}")
         for each in (ax, near):

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
 from pdrr.book import captions
+from pdrr.book.drawing import of
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, LINE, MALICIOUS, NONE, STYLE
 from pdrr.book.tables import styled
@@ -49,7 +50,8 @@ def show(stem: str, *draw: Callable[[Records], Any]) -> None:
         words = f"{profile} profile: {captions.caption(records)}{_rounds(records)}"
         display(Markdown(f"*{words.replace(chr(10), '. ')}*"))
         for each in draw:
-            display(each(records))
+            drawn = each(records)
+            display(of(drawn, records.table) if isinstance(drawn, Figure) else drawn)
 
 
 def _rounds(records: Records) -> str:

@@ -1,4 +1,4 @@
-"""Where the numbers of a page come from: a line for each set of records, and a fold with the rest."""
+"""Where the numbers of a page come from: one line for each record, the rest folded."""
 
 from __future__ import annotations
 
@@ -27,6 +27,4 @@ def _fold(records: Records) -> str:
     how = "Recorded" if p.get("command") else "Run for this page"
     words = f"{records.caption}; profile {p['profile']}, commit {p['commit']}, {p['date']}"
     table = provenance_table(records).to_html()
-    return (
-        f"<details><summary><strong>{how}</strong>: {escape(words)}</summary>{table}</details>"
-    )
+    return f"<details><summary><strong>{how}</strong>: {escape(words)}</summary>{table}</details>"

@@ -68,7 +68,7 @@ def _panel(group: pd.DataFrame, title: str, span: tuple[float, float]) -> Figure
             x = start + step * (np.arange(len(here)) + 0.5)
             _intervals(ax, x, here, face)
     ax.axhline(group["q"].iloc[0], **LINE, zorder=4)
-    words = {"va": "center", "transform": ax.get_yaxis_transform()}
+    words: dict[str, Any] = {"va": "center", "transform": ax.get_yaxis_transform()}
     ax.text(1.02, group["q"].iloc[0], f"q = {group['q'].iloc[0]:g}", **words)
     ax.set_xticks(range(len(rounds)), [str(number) for number in rounds])
     ax.grid(visible=True, axis="y", color=GRID, zorder=0)
@@ -79,9 +79,16 @@ def _panel(group: pd.DataFrame, title: str, span: tuple[float, float]) -> Figure
 def _intervals(ax: Axes, x: np.ndarray, here: pd.DataFrame, face: str) -> None:
     low, high = here["q_low"].to_numpy(float), here["q_high"].to_numpy(float)
     some = np.isfinite(low)
+    dots: dict[str, Any] = {
+        "ls": "",
+        "marker": "o",
+        "ms": 4.2,
+        "mew": 1.3,
+        "mec": GREEN,
+        "mfc": face,
+    }
     ax.vlines(x[some], low[some], high[some], color=GREEN, lw=1.6, zorder=3)
     for end in (low, high):
-        dots = {"ls": "", "marker": "o", "ms": 4.2, "mew": 1.3, "mec": GREEN, "mfc": face}
         ax.plot(x[some], end[some], **dots, zorder=5)
     bottom = ax.get_ylim()[0]
     ax.scatter(x[~some], np.full((~some).sum(), bottom), **NONE, clip_on=False, zorder=6)
