@@ -27,6 +27,7 @@ GROWTH = 1.2  # a panel becomes at most so many times as wide as it was drawn
 FONT = re.compile(r"(font: (?:[\w.]+ )*?[\d.]+px) '[^;\"]*|font-family: [^;\"]*; ?")
 COLOUR = re.compile("|".join(DARK))
 USELESS = re.compile(r"\s*<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", re.S)
+SIZE = re.compile(r'((?:width|height)="[\d.]+)pt')  # in the units of the picture around it
 NAMED = re.compile(r'(\bid="|url\(#|href="#)')
 ID = re.compile(r' id="([^"]*)"')
 LOOK = "fill: var(--c-000000, #000000); stroke-linejoin: round; stroke-linecap: butt"
@@ -99,7 +100,7 @@ class Drawing:
         """All panels in one picture, dark where the reader's system is."""
         places, (width, height) = self._places([_size(panel) for panel in self.panels.values()])
         parts = [
-            _opened(_page_svg(panel), f'x="{x:.1f}" y="{y:.1f}"')
+            _opened(SIZE.sub(r"\1", _page_svg(panel)), f'x="{x:.1f}" y="{y:.1f}"')
             for panel, (x, y) in zip(self.panels.values(), places, strict=True)
         ]
         return (
@@ -139,7 +140,7 @@ class Drawing:
 
     def _key(self) -> str:
         marks = "".join(
-            f'<span><span aria-hidden="true" style="color: {_follow(colour)}">{glyph}</span>'
+            f'<span style="white-space: nowrap"><span aria-hidden="true" style="color: {_follow(colour)}">{glyph}</span>'
             f" {escape(words)}</span> "
             for glyph, colour, words in self.key
         )

@@ -174,7 +174,7 @@ def _clients(
         if np.isfinite(low):
             ends = _threshold(low, top, few_is_bad), _threshold(high, top, few_is_bad)
             ax.axhspan(*ends, color=GREEN, alpha=0.18, zorder=1, lw=0)
-            middle, room = sum(ends) / 2, 0.11 * np.diff(ax.get_ylim())[0]
+            middle, room = sum(ends) / 2, 0.2 * np.diff(ax.get_ylim())[0]
             if abs(middle - edge) < room:
                 middle = edge + (room if middle >= edge else -room)
             _beside(ax, middle, f"suitable\nq: {low:.2f}\nto {high:.2f}", GREEN)

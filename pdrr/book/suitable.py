@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pdrr.book.drawing import Drawing
 from pdrr.book.style import GREEN, GRID, INK, LINE, NONE, PAPER, STYLE
@@ -71,6 +72,7 @@ def _panel(group: pd.DataFrame, title: str, span: tuple[float, float]) -> Figure
     words: dict[str, Any] = {"va": "center", "transform": ax.get_yaxis_transform()}
     ax.text(1.02, group["q"].iloc[0], f"q = {group['q'].iloc[0]:g}", **words)
     ax.set_xticks(range(len(rounds)), [str(number) for number in rounds])
+    ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.grid(visible=True, axis="y", color=GRID, zorder=0)
     ax.set_title(title)
     return figure
