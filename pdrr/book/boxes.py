@@ -14,7 +14,7 @@ from pdrr.book.verdicts_html import badge, badges
 from pdrr.claims import verdicts
 from pdrr.core.files import RECORDED
 
-SHOWN = 6  # claims that stand open; the rest is folded
+SHOWN = 3  # claims that stand open; the rest is folded
 LABELS = {"paper": "paper says", "ours": "we find"}
 ELSEWHERE = ("claim", "verdict", "figure", "section", "tolerance", "id", "part_of", "counted")
 
@@ -62,8 +62,8 @@ def box_html(rows: pd.DataFrame) -> str:
         if len(part)
     ]
     return (
-        '<div class="pdrr-box"><p class="head"><strong>The paper\'s claims on this page</strong>,'
-        ' judged on <a href="./verdicts.html">recorded runs at its size</a>:'
+        '<div class="pdrr-box"><p class="head"><strong>The paper says, we find</strong>, judged on'
+        ' <a href="./verdicts.html">recorded runs at its size</a>:'
         f" {badges(counted['verdict'])}</p>{_claims(counted[:SHOWN])}{''.join(folds)}</div>"
     )
 

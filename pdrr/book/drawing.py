@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pdrr.book.style import DARK
+from pdrr.book.style import DARK, INK
 
 GAP = 12  # pixels between panels of one picture
 WIDE = 520  # pixels; a panel that needs more is moved sideways on a phone
@@ -103,14 +103,29 @@ class Drawing:
             _opened(SIZE.sub(r"\1", _page_svg(panel)), f'x="{x:.1f}" y="{y:.1f}"')
             for panel, (x, y) in zip(self.panels.values(), places, strict=True)
         ]
+        words, height = self._words(height)
         return (
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
             f' width="{width:.0f}pt" height="{height:.0f}pt" viewBox="0 0 {width:.0f} {height:.0f}"'
             ' font-family="sans-serif">'
             f"<style>@media (prefers-color-scheme: dark) {{ svg {{ {NIGHT} }} }}</style>"
             '<rect width="100%" height="100%" style="fill: var(--c-ffffff, #ffffff)"/>'
-            f"{''.join(parts)}</svg>"
+            f"{''.join(parts)}{words}</svg>"
         )
+
+    def _words(self, top: float) -> tuple[str, float]:
+        """Title and key as lines of text below `top`, and where they end."""
+        marks = "   ".join(
+            f'<tspan style="fill: {_follow(colour)}">{glyph}</tspan> {escape(words)}'
+            for glyph, colour, words in self.key
+        )
+        lines = [line for line in (escape(self.title), marks) if line]
+        text = "".join(
+            f'<text x="6" y="{top + 18 * i:.0f}" xml:space="preserve" style="font-size: 10.5px;'
+            f' fill: {_follow(INK)}">{line}</text>'
+            for i, line in enumerate(lines, 1)
+        )
+        return text, top + 18 * len(lines) + 8 * bool(lines)
 
     def png(self) -> bytes:
         """All panels in one picture on white."""
@@ -140,8 +155,8 @@ class Drawing:
 
     def _key(self) -> str:
         marks = "".join(
-            f'<span style="white-space: nowrap"><span aria-hidden="true" style="color: {_follow(colour)}">{glyph}</span>'
-            f" {escape(words)}</span> "
+            '<span style="white-space: nowrap"><span aria-hidden="true"'
+            f' style="color: {_follow(colour)}">{glyph}</span> {escape(words)}</span> '
             for glyph, colour, words in self.key
         )
         return f'<p class="key">{marks.strip()}</p>' if marks else ""
