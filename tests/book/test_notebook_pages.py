@@ -19,13 +19,17 @@ ROOT = Path(__file__).parents[2]
 new = nbformat.v4
 
 
-@pytest.fixture(scope="module")
-def extension():
-    path = ROOT / "book" / "_ext" / "notebook_pages.py"
+def load(name):
+    path = ROOT / "book" / "_ext" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def extension():
+    return load("notebook_pages")
 
 
 def shown(name, source, *bundles, tags=(), **metadata):
@@ -155,3 +159,11 @@ def test_the_notebook_to_take_home_has_no_results_and_no_parameters_of_this_run(
     assert "/home" not in text
     (cell,) = nbformat.reads(text, as_version=4).cells
     assert (cell.outputs, cell.execution_count) == ([], None)
+
+
+def test_a_chapter_is_given_the_first_drawing_with_its_words():
+    first_drawing = load("notebook_outputs").first_drawing
+    cells = json.loads(json.dumps([table(), figure(), figure("other", alt="another")]))
+    found = BeautifulSoup(first_drawing(cells), "html.parser")
+    assert found.select_one("[role=img]")["aria-label"] == "a picture of nothing"
+    assert first_drawing(cells[:1]) == ""
