@@ -58,7 +58,7 @@ FAULTS = r"""() => {
 # address and words of every figure and table, and what it offers to keep
 PARTS = r"""() => [...document.querySelectorAll(".pdrr-figure, .pdrr-table")].map(e => ({
   id: e.id,
-  words: (e.querySelector(".panels")?.ariaLabel ?? e.querySelector("caption")?.innerText ?? "").trim(),
+  words: (e.querySelector(".panels")?.ariaLabel ?? e.querySelector("caption")?.innerText ?? ""),
   own: !!e.id && e.querySelector(".pdrr-links a")?.hash === "#" + e.id,
   files: [...e.querySelectorAll(".pdrr-links a[download]")].map(a => a.href),
 }))"""
