@@ -114,7 +114,7 @@ def _dress(
     links.append(_link(f"{stem}/{stem}.ipynb", "notebook"))
     data[HTML] = (
         f'<div class="pdrr-{kind}" id="{anchor}">{html}<p class="pdrr-links">'
-        f'<a href="#{anchor}">this {kind}\'s address</a> {" ".join(links)}</p></div>'
+        f'<a href="#{anchor}">link to this {kind}</a> {" ".join(links)}</p></div>'
     )
     for other in (SVG, CSV, "image/png", "text/latex"):
         data.pop(other, None)

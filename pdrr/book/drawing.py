@@ -22,7 +22,7 @@ from PIL import Image
 from pdrr.book.style import DARK, INK
 
 GAP = 12  # pixels between panels of one picture
-WIDE = 520  # pixels; a panel that needs more is moved sideways on a phone
+WIDE = 480  # pixels; a panel that needs more is moved sideways on a phone
 GROWTH = 1.2  # a panel becomes at most so many times as wide as it was drawn
 FONT = re.compile(r"(font: (?:[\w.]+ )*?[\d.]+px) '[^;\"]*|font-family: [^;\"]*; ?")
 COLOUR = re.compile("|".join(DARK))
@@ -76,7 +76,7 @@ class Drawing:
 
     def html(self) -> str:
         """Panels side by side, one below the other on a phone, in colours of the page."""
-        least = max(panel.get_figwidth() for panel in self.panels.values()) * 96 * 0.8
+        least = max(panel.get_figwidth() for panel in self.panels.values()) * 96 * 0.74
         wide, reach = (" wide", ' tabindex="0"') if least > WIDE else ("", "")
         alone = len(self.panels) == 1
         columns = "1fr" if alone else f"repeat(auto-fit, minmax(min(100%, {least:.0f}px), 1fr))"

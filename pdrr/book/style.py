@@ -8,7 +8,7 @@ BENIGN, MALICIOUS, GREEN = "#4a96d2", "#b84a00", "#029e73"
 RED = "#c1121f"
 INK, PAPER, GRID = "#000000", "#ffffff", "#dddddd"
 ON_LIGHT, ON_DARK = "#010101", "#fefefe"  # on a coloured cell: the same on every page
-PAGES = {"light": "#ffffff", "dark": "#14181e"}  # backgrounds of the theme
+PAGES = {"light": "#ffffff", "dark": "#121212"}  # backgrounds of the theme
 
 DARK = {  # what stands for a colour on a dark page; others stay as they are
     BENIGN: "#4481b4",

@@ -69,7 +69,7 @@ def test_a_figure_has_its_address_its_words_and_its_files(extension, tmp_path):
     assert drawn.select_one("[role=img]")["aria-label"] == "a picture of nothing"
     links = {link.string: link["href"] for link in drawn.select(".pdrr-links a")}
     assert links == {
-        "this figure's address": "#drawn",
+        "link to this figure": "#drawn",
         "SVG": "../_files/fig04/drawn.svg",
         "CSV": "../_files/fig04/drawn.csv",
         "notebook": "../_files/fig04/fig04.ipynb",
