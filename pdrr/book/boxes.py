@@ -62,8 +62,8 @@ def box_html(rows: pd.DataFrame) -> str:
         if len(part)
     ]
     return (
-        '<div class="pdrr-box"><p class="head"><strong>What the paper says, and what we find</strong>, judged on'
-        ' <a href="./verdicts.html">recorded runs at its size</a>:'
+        '<div class="pdrr-box"><p class="head"><strong>What the paper says, and what we find'
+        '</strong>, judged on <a href="./verdicts.html">recorded runs at its size</a>:'
         f" {badges(counted['verdict'])}</p>{_claims(counted[:SHOWN])}{''.join(folds)}</div>"
     )
 

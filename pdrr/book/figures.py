@@ -15,6 +15,7 @@ from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFo
 from pdrr.book.drawing import Drawing
 from pdrr.book.style import (
     BENIGN,
+    BESIDE,
     GREEN,
     GRID,
     INK,
@@ -32,8 +33,8 @@ from pdrr.experiments.attacking import attacks
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS, in_order, known
 
-PANEL = {**STYLE, "font.size": 10.5}  # of panels that a phone shows whole
-ALONE, BESIDE = (5.6, 3.2), (4.3, 2.7)  # inches
+PANEL = {**STYLE, "font.size": 10.5}  # of a panel that stands alone
+ALONE, SMALL = (5.6, 3.2), (4.3, 2.7)  # inches
 
 
 def fig02(records: Records) -> Drawing:
@@ -45,7 +46,7 @@ def fig02(records: Records) -> Drawing:
         "next global": {"color": GREEN, "marker": "D", "ms": 7},
         "next global, attacked": {"mfc": "none", "mec": INK, "marker": "o", "ms": 14, "mew": 1.2},
     }
-    with mpl.rc_context({**PANEL, "axes.grid.axis": "both"}):
+    with mpl.rc_context({**BESIDE, "axes.grid.axis": "both"}):
         whole, zoom = (
             Figure((4.3, 3.5), layout="constrained"),
             Figure((4.3, 3.5), layout="constrained"),
@@ -123,10 +124,10 @@ def overview(parts: Mapping[str, Records]) -> Drawing:
     if len(settings) != 1:
         raise ValueError(f"the overview needs one setting for all rules, got {sorted(settings)}")
     panels = {}
-    with mpl.rc_context(PANEL):
+    with mpl.rc_context(BESIDE):
         for rule, records in parts.items():
             table, run = records.table, records.runs.iloc[0]
-            panels[rule] = Figure(figsize=(3.8, 3.3), layout="constrained")
+            panels[rule] = Figure(figsize=(4.3, 3.5), layout="constrained")
             ax = panels[rule].subplots()
             _lollipops(ax, table, "score", _flagged(table, run))
             ax.set_ylim(min(-0.05, 1.1 * table["score"].min()), 1.05)
@@ -212,11 +213,11 @@ def scheme_panels(records: Records) -> Drawing:
         raise ValueError("the panels show one attacked round: choose with where")
     first, panels = runs.iloc[0], {}
     rule = str(first["rule"])
-    with mpl.rc_context(PANEL):
+    with mpl.rc_context(BESIDE):
         for scheme in sorted(names, key=lambda name: name != OURS):
             table = records.table[records.table["scheme"] == scheme]
             run = runs[runs["scheme"] == scheme].iloc[0]
-            panels[scheme] = Figure(figsize=BESIDE, layout="constrained")
+            panels[scheme] = Figure(figsize=SMALL, layout="constrained")
             ax = panels[scheme].subplots()
             scale = _scale(ax, table["statistic"])
             _lollipops(ax, table, "statistic", table["flagged"], stems="not from 0" not in scale)

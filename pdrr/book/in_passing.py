@@ -149,8 +149,8 @@ def by_epsilon(records: Records) -> Figure:
         for ax in panels[-1]:
             ax.set_xlabel("ε")
         handles = [
-            Line2D([], [], color=MALICIOUS, marker="o", label="smallest malicious ρ"),
-            Line2D([], [], color=BENIGN, marker="s", label="largest benign ρ"),
+            Line2D([], [], color=MALICIOUS, marker="s", label="smallest malicious ρ"),
+            Line2D([], [], color=BENIGN, marker="o", label="largest benign ρ"),
             Line2D([], [], **LINE, label="q in use"),
             Line2D([], [], color="#999999", lw=1, ls=":", label="the paper's ε"),
             panels[0][0].scatter([], [], **NONE, label="Krum selects a benign model"),
@@ -162,8 +162,8 @@ def by_epsilon(records: Records) -> Figure:
 def _correlations(ax: Any, runs: pd.DataFrame) -> None:
     """Lines where the attack won; where Krum selects a benign model there is nothing to compare."""
     won = runs[runs["selected"] == "malicious"]
-    ax.plot(won["epsilon"], won["rho_malicious"], color=MALICIOUS, marker="o", ms=4, zorder=4)
-    ax.plot(won["epsilon"], won["rho_benign"], color=BENIGN, marker="s", ms=4, zorder=3)
+    ax.plot(won["epsilon"], won["rho_malicious"], color=MALICIOUS, marker="s", ms=4, zorder=4)
+    ax.plot(won["epsilon"], won["rho_benign"], color=BENIGN, marker="o", ms=4, zorder=3)
     lost = runs.loc[runs["selected"] == "benign", "epsilon"]
     ax.scatter(lost, np.full(len(lost), 1.04), **NONE, zorder=5)
 

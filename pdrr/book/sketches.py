@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pdrr.book.drawing import Drawing, of
-from pdrr.book.style import BENIGN, GREEN, MALICIOUS, MARKS, RED, STYLE
+from pdrr.book.style import BENIGN, BESIDE, GREEN, MALICIOUS, MARKS, RED, STYLE
 from pdrr.experiments.records import Records
 from pdrr.experiments.sketches import SHOWN
 
@@ -85,7 +85,7 @@ def fig03(records: Records) -> Drawing:
     low, high = min(values), max(values)
     room = 0.06 * (high - low)
     panels = {}
-    with mpl.rc_context({**STYLE, "font.size": 10.5}):
+    with mpl.rc_context(BESIDE):
         for stage, title in titles.items():
             panels[title] = Figure(figsize=(4.3, 3.3), layout="constrained")
             ax = panels[title].subplots()

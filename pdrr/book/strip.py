@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pdrr.book.drawing import Drawing
-from pdrr.book.style import GREEN, GRID, INK, LINE, PAPER, STYLE
+from pdrr.book.style import BESIDE, GREEN, GRID, INK, LINE, PAPER
 from pdrr.book.tables import RATES, Numbers
 from pdrr.claims.chance import expected_rates
 from pdrr.experiments.records import Records
@@ -41,7 +41,7 @@ def strip(parts: Mapping[str, Records], paper: Mapping[str, Numbers], rounds: li
         [_cells(name, part, paper.get(name, {}), rounds) for name, part in parts.items()],
         ignore_index=True,
     )
-    with mpl.rc_context({**STYLE, "font.size": 10.5}):
+    with mpl.rc_context(BESIDE):
         panels = {str(name): _panel(own) for name, own in cells.groupby("table", sort=False)}
     return Drawing(panels, cells, key=KEY)
 
@@ -66,7 +66,7 @@ def _cells(name: str, records: Records, paper: Numbers, rounds: list[int]) -> pd
 
 
 def _panel(cells: pd.DataFrame) -> Figure:
-    figure = Figure(figsize=(4.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(4.3, 3.7), layout="constrained")
     schemes = sorted(dict.fromkeys(cells["scheme"]), key=lambda name: name != OURS)
     numbers = sorted(cells["round"].unique())
     step = 0.8 / len(numbers)
@@ -81,7 +81,7 @@ def _panel(cells: pd.DataFrame) -> Figure:
         for edge in range(1, len(schemes)):
             ax.axvline(edge - 0.5, color=GRID, lw=0.8, zorder=0)
     listed = ", ".join(map(str, numbers))
-    figure.axes[0].set_title(f"{cells['table'].iloc[0]}; rounds {listed}")
+    figure.axes[0].set_title(f"{cells['table'].iloc[0]}\nrounds {listed}")
     return figure
 
 

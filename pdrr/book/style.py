@@ -45,6 +45,7 @@ STYLE: dict[Any, Any] = {
     "font.size": 10,
     "legend.frameon": False,
 }
+BESIDE: dict[Any, Any] = {**STYLE, "font.size": 11.5}  # of panels that stand beside each other
 LINE: dict[str, Any] = {"color": INK, "lw": 1, "ls": "--"}
 NONE: dict[str, Any] = {"color": INK, "marker": "x", "s": 25, "lw": 1.2}
 MARKS: dict[bool, dict[str, Any]] = {  # by whether a model is malicious

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pdrr.book.drawing import Drawing
-from pdrr.book.style import GREEN, GRID, INK, LINE, NONE, PAPER, STYLE
+from pdrr.book.style import BESIDE, GREEN, GRID, INK, LINE, NONE, PAPER
 from pdrr.core.rules import in_words
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
@@ -37,7 +37,7 @@ def fig11(records: Records) -> Drawing:
     runs = records.runs[records.runs["scheme"] == OURS]
     groups: Any = runs.groupby(["rule", "beta", "noise"], dropna=False, sort=False)
     panels = {}
-    with mpl.rc_context({**STYLE, "font.size": 10.5}):
+    with mpl.rc_context(BESIDE):
         for (rule, beta, noise), group in groups:
             name = in_words(rule, beta)
             name += ", noise per coordinate" if noise == "coordinate" else ""

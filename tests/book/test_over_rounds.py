@@ -55,7 +55,7 @@ def test_a_panel_draws_both_scores_q_and_the_errors_apart(records):
     assert q == 0.9
     assert (marks(partial, "^"), marks(partial, "x")) == ([2, 3], [2])
     (band,) = (each.get_paths()[0] for each in partial.collections)
-    inside = [(1, 0.6), (2, 0.45), (3, 0.93), (3, 0.6), (4, 0.6)]
+    inside = [(1.1, 0.6), (2, 0.45), (3, 0.93), (3, 0.6), (3.9, 0.6)]
     assert [bool(band.contains_point(p)) for p in inside] == [True, False, True, False, True]
     assert [(p.get_x(), p.get_x() + p.get_width()) for p in partial.patches] == [(1.5, 2.5)]
 
