@@ -13,6 +13,7 @@ from IPython.display import HTML
 from pdrr.book.verdicts_html import badge, badges
 from pdrr.claims import verdicts
 from pdrr.core.files import RECORDED
+from pdrr.experiments.schemes import OURS
 
 SHOWN = 3  # claims that stand open; the rest is folded
 LABELS = {"paper": "paper says", "ours": "we find"}
@@ -49,7 +50,8 @@ def box_html(rows: pd.DataFrame) -> str:
     something, under their own names.
     """
     again = rows["part_of"].map(_holds_something) if "part_of" in rows else rows["claim"].isna()
-    counted = rows[~again]
+    # what is said of the defence itself comes first
+    counted = rows[~again].sort_values("claim", key=_not_ours, kind="stable")
     groups = {
         f"{len(counted) - SHOWN} more of these claims": counted[SHOWN:],
         f"{again.sum()} that say a part of another claim again, not counted": rows[again],
@@ -83,6 +85,10 @@ def _claim(row: Mapping[Any, Any]) -> str:
         if _holds_something(row[name])
     )
     return f"<p>{badge(row['verdict'], row['verdict'])} {escape(row['claim'])}</p><dl>{said}</dl>"
+
+
+def _not_ours(claims: pd.Series) -> pd.Series:
+    return ~claims.str.contains(OURS, regex=False)
 
 
 def _holds_something(value: Any) -> bool:

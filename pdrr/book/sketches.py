@@ -95,8 +95,6 @@ def fig03(records: Records) -> Drawing:
                 ax.plot(points["rank"], points["value"], **style)
             for first, last in ((0.4, beta + 0.5), (k - beta + 0.5, k + 0.6)):
                 ax.axvspan(first, last, color="#d0d4d9", zorder=0, lw=0)
-                middle = (first + last) / 2
-                ax.text(middle, low - room, "trimmed", ha="center", va="bottom", size="small")
             shown = list(lines)[: 2 if stage == "before" else 3]
             for name in shown:
                 ax.axhline(run[name], lw=1.6, zorder=2, **lines[name][1])
@@ -114,6 +112,7 @@ def fig03(records: Records) -> Drawing:
     key = [
         ("■", MALICIOUS, "compromised"),
         ("●", BENIGN, "benign"),
+        ("▮", "#9aa3ad", "ranks that are trimmed"),
         ("┈", INK, "previous global value"),
         ("╌", GREEN, "aggregate if nobody attacks"),
         ("─", RED, "aggregate under attack"),
