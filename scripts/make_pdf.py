@@ -91,8 +91,8 @@ def article(site: Path, chapter: Chapter, known: dict[str, str]) -> Tag:
         unwanted.decompose()
     for fold in text.select("details"):
         fold["open"] = ""
-    # an id may occur on several pages, but not those that the style sheet of a table names
-    for named in text.select("[id]:not([id^=T_])"):
+    # an id may occur on several pages, but not those of a table's style sheet or inside a figure
+    for named in text.select("[id]:not([id^=T_], svg [id])"):
         named["id"] = f"{chapter.anchor}--{named['id']}"
     here = posixpath.dirname(chapter.page)
     for picture in text.select("[src]"):

@@ -17,5 +17,5 @@ if __name__ == "__main__":
         for rule, (stem, own) in RULES.items()
     }
     target = Path("book/_static/readme.png")
-    figures.overview(parts).savefig(target)
+    target.write_bytes(figures.overview(parts).png())
     print(f"wrote {target}")

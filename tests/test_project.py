@@ -206,7 +206,8 @@ def test_only_figures_draw(module):
         )
         commands = ("received",)
         beyond = ("cotrimming", "evasion", "how_many", "matrix", "ranks", "silence", "survival")
-        assert module.stem in ("style", "figures", "sketches", *pages, *beyond, *commands)
+        paper = ("style", "drawing", "figures", "sketches", "strip", "suitable")
+        assert module.stem in (*paper, *pages, *beyond, *commands)
     else:
         assert not re.search(r"\bplt\.|\bpyplot\b", module.read_text("utf-8"))
 

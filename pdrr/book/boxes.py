@@ -13,8 +13,9 @@ from IPython.display import HTML
 from pdrr.book.verdicts_html import badge, badges
 from pdrr.claims import verdicts
 from pdrr.core.files import RECORDED
+from pdrr.experiments.schemes import OURS
 
-SHOWN = 6  # claims that stand open; the rest is folded
+SHOWN = 3  # claims that stand open; the rest is folded
 LABELS = {"paper": "paper says", "ours": "we find"}
 ELSEWHERE = ("claim", "verdict", "figure", "section", "tolerance", "id", "part_of", "counted")
 
@@ -49,7 +50,8 @@ def box_html(rows: pd.DataFrame) -> str:
     something, under their own names.
     """
     again = rows["part_of"].map(_holds_something) if "part_of" in rows else rows["claim"].isna()
-    counted = rows[~again]
+    # what is said of the defence itself comes first
+    counted = rows[~again].sort_values("claim", key=_not_ours, kind="stable")
     groups = {
         f"{len(counted) - SHOWN} more of these claims": counted[SHOWN:],
         f"{again.sum()} that say a part of another claim again, not counted": rows[again],
@@ -62,8 +64,8 @@ def box_html(rows: pd.DataFrame) -> str:
         if len(part)
     ]
     return (
-        '<div class="pdrr-box"><p class="head"><strong>The paper\'s claims on this page</strong>,'
-        ' judged on <a href="./verdicts.html">recorded runs at its size</a>:'
+        '<div class="pdrr-box"><p class="head"><strong>What the paper says, and what we find'
+        '</strong>, judged on <a href="./verdicts.html">recorded runs at its size</a>:'
         f" {badges(counted['verdict'])}</p>{_claims(counted[:SHOWN])}{''.join(folds)}</div>"
     )
 
@@ -83,6 +85,10 @@ def _claim(row: Mapping[Any, Any]) -> str:
         if _holds_something(row[name])
     )
     return f"<p>{badge(row['verdict'], row['verdict'])} {escape(row['claim'])}</p><dl>{said}</dl>"
+
+
+def _not_ours(claims: pd.Series) -> pd.Series:
+    return ~claims.str.contains(OURS, regex=False)
 
 
 def _holds_something(value: Any) -> bool:

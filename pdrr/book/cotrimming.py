@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from pdrr.book.readings import shown
-from pdrr.book.style import STYLE
+from pdrr.book.style import ON_DARK, ON_LIGHT, STYLE
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import short, span
 from pdrr.experiments.attacking import NOBODY
@@ -84,7 +84,7 @@ def errors(records: Records) -> Figure:
             ax.imshow(cells.to_numpy(), cmap="Oranges", vmin=0, vmax=1, aspect="auto")
             for (i, j), value in np.ndenumerate(cells.to_numpy()):
                 text = "" if np.isnan(value) else "0" if value == 0 else short(value)
-                colour = "white" if value > 0.6 else "black"
+                colour = ON_DARK if value > 0.6 else ON_LIGHT
                 ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
             ax.set_xticks(range(len(columns)), columns)
             ax.set_yticks(range(len(rows)), rows)

@@ -1,4 +1,4 @@
-"""One function per figure: records in, matplotlib figure out. Nothing is computed here."""
+"""One function per figure: records in, drawing out. Nothing is computed here."""
 
 from __future__ import annotations
 
@@ -10,136 +10,111 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFormatter
 
-from pdrr.book.style import BENIGN, FLAGGED, GREEN, LINE, MALICIOUS, NONE, RED, STYLE
+from pdrr.book.drawing import Drawing
+from pdrr.book.style import (
+    BENIGN,
+    BESIDE,
+    GREEN,
+    GRID,
+    INK,
+    KEY,
+    LINE,
+    MALICIOUS,
+    MARKS,
+    PAPER,
+    RED,
+    STYLE,
+)
+from pdrr.book.suitable import fig11 as fig11
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import attacks
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS, in_order, known
 
+PANEL = {**STYLE, "font.size": 10.5}  # of a panel that stands alone
+ALONE, SMALL = (5.6, 3.2), (4.3, 2.7)  # inches
 
-def fig02(records: Records) -> Figure:
+
+def fig02(records: Records) -> Drawing:
     """First and second parameter of each model under the attack on Krum (Fig. 2)."""
-    table = records.table
-    run = records.runs.iloc[0]
-    filled = {"edgecolor": "white", "lw": 1}
-    marks: dict[str, dict[str, Any]] = {
-        "benign": {"color": BENIGN, "marker": "o", "s": 36, "zorder": 3, **filled},
-        "malicious": {"color": MALICIOUS, "marker": "o", "s": 36, "zorder": 5, **filled},
-        "previous global": {"color": RED, "marker": "s", "s": 110, "zorder": 3, **filled},
-        "next global": {"color": GREEN, "marker": "D", "s": 80, "zorder": 3, **filled},
-        "next global, attacked": {"facecolor": "none", "edgecolor": "black", "s": 220, "zorder": 3},
+    table, run = records.table, records.runs.iloc[0]
+    clients = {bad: dict(MARKS[bad], ms=5.5, mec=PAPER, mew=0.8) for bad in MARKS}
+    models: dict[str, dict[str, Any]] = {
+        "previous global": {"color": RED, "marker": "P", "ms": 9},
+        "next global": {"color": GREEN, "marker": "D", "ms": 7},
+        "next global, attacked": {"mfc": "none", "mec": INK, "marker": "o", "ms": 14, "mew": 1.2},
     }
-    with mpl.rc_context({**STYLE, "axes.grid.axis": "both"}):
-        figure = Figure(figsize=(9, 4.4), layout="constrained")
-        ax, zoom = figure.subplots(1, 2, width_ratios=[2, 1])
-        for model, style in marks.items():
-            points = table[table["model"] == model]
-            number = f" ({len(points)})" if len(points) > 1 else ""
-            ax.scatter(points["first"], points["second"], label=model + number, **style)
-        ax.set(xlabel="first parameter", ylabel="second parameter")
-        ax.set_title(
-            f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}:"
-            f" λ = {run['lambda']:.2g}"
+    with mpl.rc_context({**BESIDE, "axes.grid.axis": "both"}):
+        whole, zoom = (
+            Figure((4.3, 3.5), layout="constrained"),
+            Figure((4.3, 3.5), layout="constrained"),
         )
+        ax, near = whole.subplots(), zoom.subplots()
+        for bad, kind in ((False, "benign"), (True, "malicious")):
+            points = table[table["model"] == kind]
+            ax.plot(points["first"], points["second"], **clients[bad])
+        for model, style in models.items():
+            points = table[table["model"] == model]
+            ax.plot(points["first"], points["second"], ls="", zorder=3, **style)
         malicious = table[table["model"] == "malicious"][["first", "second"]]
         away = (malicious - malicious.iloc[0]) / run["epsilon"]
-        zoom.scatter(away["first"], away["second"], **marks["malicious"])
-        zoom.set(xlabel="first, from $w'_1$, in ε", ylabel="second, from $w'_1$, in ε")
-        zoom.set_title(f"the malicious models, ε = {run['epsilon']:g}")
-        for each in (ax, zoom):
-            each.grid(visible=True, color="#dddddd", zorder=0)
+        near.plot(away["first"], away["second"], **clients[True])
+        ax.set(xlabel="first parameter", ylabel="second parameter")
+        ax.set_title(f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}")
+        near.set(xlabel="first, from $w'_1$, in ε", ylabel="second, from $w'_1$, in ε")
+        near.set_title(f"the malicious models, magnified; ε = {run['epsilon']:g}")
+        for each in (ax, near):
+            each.grid(visible=True, color=GRID, zorder=0)
             each.tick_params(axis="x", rotation=30)
-        figure.legend(loc="outside lower center", ncols=3)
-    return figure
+    number = table["model"].value_counts()
+    key = [
+        ("■", MALICIOUS, f"malicious ({number['malicious']})"),
+        ("●", BENIGN, f"benign ({number['benign']})"),
+        ("✚", RED, "previous global model"),
+        ("◆", GREEN, "next one, nobody attacking"),
+        ("◯", INK, "next one, attacked"),
+    ]
+    return Drawing({"all models": whole, "the malicious ones": zoom}, table, key=key)
 
 
-def fig04(records: Records) -> Figure:
+def fig04(records: Records) -> Drawing:
     """Pearson correlation of each model's sign vector with the pre-aggregated one (Fig. 4)."""
-    return _client_bars(records, "correlation $\\rho_i$", ScalarFormatter())
+    return _clients(records, "correlation $\\rho_i$", ScalarFormatter())
 
 
-def fig05(records: Records) -> Figure:
+def fig05(records: Records) -> Drawing:
     """Trimmed values of each model, over all coordinates (Fig. 5)."""
-    return _client_bars(records, "trimmed values $n_i^c$, all coordinates", EngFormatter())
+    return _clients(records, "trimmed values $n_i^c$, all coordinates", EngFormatter(sep=""))
 
 
-def fig06(records: Records) -> Figure:
+def fig06(records: Records) -> Drawing:
     """Trimmed values of each model, without zero-change coordinates (Fig. 6)."""
-    return _client_bars(records, "trimmed values $n_i^c$", EngFormatter())
+    return _clients(records, "trimmed values $n_i^c$", EngFormatter(sep=""))
 
 
-def fig07(records: Records) -> Figure:
+def fig07(records: Records) -> Drawing:
     """Remained values of each model, without zero-change coordinates (Fig. 7)."""
-    return _client_bars(records, "remained values $n_i^r$", EngFormatter(), few_is_bad=True)
+    return _clients(records, "remained values $n_i^r$", EngFormatter(sep=""), few_is_bad=True)
 
 
-def fig08(records: Records) -> Figure:
+def fig08(records: Records) -> Drawing:
     """What each scheme measures of each client under the attack on Krum (Fig. 8)."""
     return _under_attack(records, "krum")
 
 
-def fig09(records: Records) -> Figure:
+def fig09(records: Records) -> Drawing:
     """The same under the attack on the trimmed mean (Fig. 9)."""
     return _under_attack(records, "trimmed_mean")
 
 
-def fig10(records: Records) -> Figure:
+def fig10(records: Records) -> Drawing:
     """The same under the attack on the median (Fig. 10)."""
     return _under_attack(records, "median")
 
 
-def fig11(records: Records) -> Figure:
-    """Suitable q of PDRR in every measured round, full and partial knowledge (Fig. 11).
-
-    A panel for each rule, and for each beta and each noise if there are several. A bar is one run,
-    from the largest benign score to the smallest malicious one; seeds stand side by side.
-    """
-    runs = records.runs[records.runs["scheme"] == OURS]
-    groups: Any = list(runs.groupby(["rule", "beta", "noise"], dropna=False, sort=False))
-    kinds: dict[str, dict[str, Any]] = {
-        "full": {"facecolor": GREEN, "edgecolor": GREEN},
-        "partial": {"facecolor": "white", "edgecolor": GREEN, "hatch": "//////"},
-    }
-    rounds = sorted(runs["round"].unique())
-    width = 0.38 / max(2, runs["seed"].nunique())  # of a bar; full left of the tick, partial right
-    with mpl.rc_context({**STYLE, "hatch.linewidth": 1.5}):
-        figure = Figure(figsize=(9, 4.0), layout="constrained")
-        panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
-        for ax, ((rule, beta, noise), group) in zip(panels, groups, strict=True):
-            for left, (knowledge, style) in zip((True, False), kinds.items(), strict=True):
-                known = group[group["knowledge"] == knowledge]
-                for number, here in known.groupby("round"):
-                    start = rounds.index(number) + (-0.02 - len(here) * width if left else 0.02)
-                    x = start + width * (np.arange(len(here)) + 0.5)
-                    low, high = here["q_low"].to_numpy(float), here["q_high"].to_numpy(float)
-                    some = np.isfinite(low)
-                    span = {"height": (high - low)[some], "bottom": low[some]}
-                    ax.bar(x[some], width=0.7 * width, **span, **style, zorder=3)
-                    ax.scatter(x[~some], np.zeros((~some).sum()), **NONE, clip_on=False, zorder=5)
-            ax.axhline(group["q"].iloc[0], **LINE, zorder=4)
-            ax.set(xlabel="round", xlim=(-0.6, len(rounds) - 0.4), ylim=(0, 1.02))
-            ax.set_xticks(range(len(rounds)), [str(number) for number in rounds])
-            ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-            other = noise == "coordinate"
-            ax.set_title(in_words(rule, beta) + (", noise per coordinate" if other else ""))
-        panels[0].set_ylabel("suitable q")
-        handles: list[Any] = [
-            Patch(label=f"{knowledge} knowledge", **style) for knowledge, style in kinds.items()
-        ]
-        handles += [
-            Line2D([], [], **LINE, label="q in use"),
-            ax.scatter([], [], **NONE, label="no q separates"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
-
-
-def overview(parts: Mapping[str, Records]) -> Figure:
+def overview(parts: Mapping[str, Records]) -> Drawing:
     """Suspicion score of every client under the attack on each rule, side by side.
 
     Above the panels the setting, which has to be the same for all; in each of them how far q lies
@@ -148,25 +123,21 @@ def overview(parts: Mapping[str, Records]) -> Figure:
     settings = {_setting(records) for records in parts.values()}
     if len(settings) != 1:
         raise ValueError(f"the overview needs one setting for all rules, got {sorted(settings)}")
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.1), layout="constrained")
-        panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
-        for ax, (rule, records) in zip(panels, parts.items(), strict=True):
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for rule, records in parts.items():
             table, run = records.table, records.runs.iloc[0]
-            colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
-            ax.bar(table["client"], table["score"], color=colours, width=0.8, zorder=3)
-            ax.axhline(run["q"], color="black", lw=1, ls="--", zorder=4)
-            _client_axis(ax, len(table))
+            panels[rule] = Figure(figsize=(4.3, 3.5), layout="constrained")
+            ax = panels[rule].subplots()
+            _lollipops(ax, table, "score", _flagged(table, run))
+            ax.set_ylim(min(-0.05, 1.1 * table["score"].min()), 1.05)
+            _threshold_line(ax, run["q"], run["q"])
             beta = f" (β = {run['beta']:g})" if np.isfinite(run["beta"]) else ""
             rates = f"FAR {run['far']:.2f}, MAR {run['mar']:.2f}, q = {run['q']:g}"
-            ax.set_title(f"{rule}{beta}\n{rates}\n{_margin(run)}")
-            ax.axhline(0, color="black", lw=0.8, zorder=4)
-        panels[0].set_ylabel("suspicion score")
-        kinds = [Patch(color=MALICIOUS, label="malicious"), Patch(color=BENIGN, label="benign")]
-        line = Line2D([], [], color="black", lw=1, ls="--", label="threshold q")
-        figure.legend(handles=[*kinds, line], loc="outside lower center", ncols=3)
-        figure.suptitle(settings.pop(), fontsize="medium")
-    return figure
+            ax.set_title(f"{rule}{beta}\n{rates}\n{_margin(run)}", pad=22)
+            ax.set_ylabel("suspicion score")
+    data = pd.concat([each.table for each in parts.values()], ignore_index=True)
+    return Drawing(panels, data, settings.pop(), KEY)
 
 
 def _setting(records: Records) -> str:
@@ -187,41 +158,39 @@ def _margin(run: pd.Series) -> str:
     return f"suitable from {ends[0]} to {ends[1]}"
 
 
-def _client_bars(
-    records: Records, ylabel: str, formatter: Formatter, few_is_bad: bool = False
-) -> Figure:
-    """The statistic of each client as bars, with the thresholds that separate the two kinds."""
+def _clients(
+    records: Records, what: str, formatter: Formatter, few_is_bad: bool = False
+) -> Drawing:
+    """The statistic of each client, with the thresholds that separate the two kinds."""
     table, run = records.table, records.runs.iloc[0]
     if len(records.runs) != 1:
-        raise ValueError(f"a bar figure shows one run, got {len(records.runs)}: choose with where")
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        raise ValueError(f"such a figure shows one run, got {len(records.runs)}: choose with where")
+    with mpl.rc_context(PANEL):
+        figure = Figure(figsize=ALONE, layout="constrained")
         ax = figure.subplots()
-        colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
-        ax.bar(table["client"], table["statistic"], color=colours, width=0.8, zorder=3)
+        _lollipops(ax, table, "statistic", _flagged(table, run))
         top = table["statistic"].max()
         low, high = float(run["q_low"]), float(run["q_high"])
-        handles = [Patch(color=MALICIOUS, label="malicious"), Patch(color=BENIGN, label="benign")]
+        edge = _threshold(run["q"], top, few_is_bad)
         if np.isfinite(low):
-            edges = _threshold(low, top, few_is_bad), _threshold(high, top, few_is_bad)
-            ax.axhspan(*edges, color=GREEN, alpha=0.18, zorder=1, lw=0)
-            label = f"suitable q: ({low:.2f}, {high:.2f}]"
-            handles.append(Patch(color=GREEN, alpha=0.18, label=label))
-        line = ax.axhline(
-            _threshold(run["q"], top, few_is_bad), **LINE, zorder=4, label=f"q = {run['q']:g}"
-        )
-        _client_axis(ax, len(table))
+            ends = _threshold(low, top, few_is_bad), _threshold(high, top, few_is_bad)
+            ax.axhspan(*ends, color=GREEN, alpha=0.18, zorder=1, lw=0)
+            middle, room = sum(ends) / 2, 0.2 * np.diff(ax.get_ylim())[0]
+            if abs(middle - edge) < room:
+                middle = edge + (room if middle >= edge else -room)
+            _beside(ax, middle, f"suitable\nq: {low:.2f}\nto {high:.2f}", GREEN)
+        _threshold_line(ax, edge, run["q"])
         ax.yaxis.set_major_formatter(formatter)
-        ax.set_ylabel(ylabel)
+        ax.set_ylabel(what)
         ax.set_title(
             f"{run['knowledge']} knowledge, c = {run['c']}, round {run['round']}:"
-            f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{_failed(run)}"
+            f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{_failed(run).replace('; ', chr(10))}",
+            pad=22,
         )
-        figure.legend(handles=[*handles, line], loc="outside lower center", ncols=4)
-    return figure
+    return Drawing({what: figure}, table, key=KEY)
 
 
-def _under_attack(records: Records, rule: str) -> Figure:
+def _under_attack(records: Records, rule: str) -> Drawing:
     """The panels, if they are those of one rule."""
     alike = (records.runs["rule"] == rule).all()
     if not alike or records.runs["scheme"].duplicated().any():
@@ -229,8 +198,8 @@ def _under_attack(records: Records, rule: str) -> Figure:
     return scheme_panels(records)
 
 
-def scheme_panels(records: Records) -> Figure:
-    """A panel for each scheme: the statistic of each client as bars, a mark over the flagged.
+def scheme_panels(records: Records) -> Drawing:
+    """A panel for each scheme, PDRR first: the statistic of each client, filled if flagged.
 
     Parameters
     ----------
@@ -242,49 +211,77 @@ def scheme_panels(records: Records) -> Figure:
     names = [name for name in in_order(runs["scheme"]) if entries[name].flags != "votes"]
     if runs["scheme"].duplicated().any() or not names:
         raise ValueError("the panels show one attacked round: choose with where")
-    first = runs.iloc[0]
-    rule, lines = str(first["rule"]), -(-(len(names) + 1) // 2)
-    with mpl.rc_context(STYLE):
-        thresholds: list[Line2D] = []
-        figure = Figure(figsize=(9, 2.8 * lines), layout=ConstrainedLayoutEngine(h_pad=0.1))
-        *panels, legend = figure.subplots(lines, 2).flat
-        for ax in panels[len(names) :]:
-            ax.axis("off")
-        for ax, scheme in zip(panels, names, strict=False):
+    first, panels = runs.iloc[0], {}
+    rule = str(first["rule"])
+    with mpl.rc_context(BESIDE):
+        for scheme in sorted(names, key=lambda name: name != OURS):
             table = records.table[records.table["scheme"] == scheme]
             run = runs[runs["scheme"] == scheme].iloc[0]
-            colours = [MALICIOUS if bad else BENIGN for bad in table["byzantine"]]
-            ax.bar(table["client"], table["statistic"], color=colours, width=0.8, zorder=3)
-            ax.axhline(0, color="black", lw=0.8, zorder=4)
-            flagged = table["client"][table["flagged"]]
-            over = {"transform": ax.get_xaxis_transform(), "clip_on": False}
-            ax.plot(flagged, np.full(len(flagged), 1.03), **FLAGGED, **over)
+            panels[scheme] = Figure(figsize=SMALL, layout="constrained")
+            ax = panels[scheme].subplots()
+            scale = _scale(ax, table["statistic"])
+            _lollipops(ax, table, "statistic", table["flagged"], stems="not from 0" not in scale)
             if np.isfinite(run["q"]):
-                edge = _threshold(run["q"], table["statistic"].max(), rule in entries[scheme].low)
-                label = f"{scheme}: q = {run['q']:g}"
-                thresholds.append(ax.axhline(edge, **LINE, zorder=5, label=label))
-            _client_axis(ax, len(table))
-            ax.set_ylabel(entries[scheme].label(rule) + _scale(ax, table["statistic"]))
-            ax.set_title(f"{scheme}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}", pad=13)
-        legend.axis("off")
-        handles = [
-            Patch(color=MALICIOUS, label="malicious"),
-            Patch(color=BENIGN, label="benign"),
-            Line2D([], [], **FLAGGED, label="flagged by the scheme"),
-            *thresholds,
-        ]
-        legend.legend(handles=handles, loc="center")
-        figure.suptitle(
-            f"{in_words(rule, first['beta'])} under {_attack(first)},"
-            f" {first['knowledge']} knowledge, c = {first['c']},"
-            f" round {first['round']}{_failed(first)}",
-            fontsize="medium",
-        )
-    return figure
+                low = rule in entries[scheme].low
+                _threshold_line(ax, _threshold(run["q"], table["statistic"].max(), low), run["q"])
+            ax.set_ylabel(entries[scheme].label(rule) + scale)
+            ax.set_title(f"{scheme}: FAR {run['far']:.2f}, MAR {run['mar']:.2f}", pad=22)
+    title = (
+        f"{in_words(rule, first['beta'])} under {_attack(first)}, {first['knowledge']} knowledge,"
+        f" c = {first['c']}, round {first['round']}{_failed(first)}"
+    )
+    return Drawing(panels, records.table, title, KEY)
+
+
+# parts of a panel
+
+
+def _lollipops(
+    ax: Axes, table: pd.DataFrame, column: str, flagged: pd.Series, *, stems: bool = True
+) -> None:
+    """A mark for each client, hollow unless flagged, on a stem from 0; the kinds' names above."""
+    for bad, style in MARKS.items():
+        for filled in (True, False):
+            part = table[(table["byzantine"] == bad) & (flagged == filled)]
+            face = style["color"] if filled else PAPER
+            ax.plot(part["client"], part[column], **style, mfc=face, clip_on=False)
+            if stems:
+                line = {"color": style["color"], "lw": 1.4 if bad else 1, "zorder": 3}
+                ax.vlines(part["client"], 0, part[column], **line)
+        clients = table["client"][table["byzantine"] == bad]
+        if len(clients):
+            ax.text(
+                clients.mean(),
+                1.04,
+                f"{len(clients)} {'malicious' if bad else 'benign'}",
+                color=style["color"],
+                weight="bold",
+                ha="center",
+                transform=ax.get_xaxis_transform(),
+            )
+    if stems:
+        ax.axhline(0, color=INK, lw=0.8, zorder=2)
+    ax.set(xlabel="client", xlim=(0.3, len(table) + 0.7))
+    ax.xaxis.set_major_locator(MultipleLocator(10 if len(table) >= 20 else 1))
+    ax.grid(visible=True, axis="y", color=GRID, zorder=0)
+
+
+def _threshold_line(ax: Axes, height: float, q: float) -> None:
+    ax.axhline(height, **LINE, zorder=6)
+    _beside(ax, height, f"q = {q:g}", INK)
+
+
+def _beside(ax: Axes, height: float, words: str, colour: str) -> None:
+    """Words to the right of the panel."""
+    ax.text(1.02, height, words, color=colour, va="center", transform=ax.get_yaxis_transform())
+
+
+def _flagged(table: pd.DataFrame, run: pd.Series) -> pd.Series:
+    return table["flagged"] if "flagged" in table else table["score"] >= run["q"]
 
 
 def _scale(ax: Axes, statistic: pd.Series) -> str:
-    """Choose a scale on which every bar can be seen; what has to be said of it in the panel."""
+    """Choose a scale on which every mark can be seen; what has to be said of it in the panel."""
     typical, largest = statistic.abs().median(), statistic.abs().max()
     if largest == 0:
         ax.set(ylim=(-1, 1), yticks=[0])
@@ -301,7 +298,7 @@ def _scale(ax: Axes, statistic: pd.Series) -> str:
         ax.set_ylim(low - 0.15 * (high - low), high + 0.05 * (high - low))
         return "\n(axis not from 0)"
     if largest >= 10_000:
-        ax.yaxis.set_major_formatter(EngFormatter())
+        ax.yaxis.set_major_formatter(EngFormatter(sep=""))
     return ""
 
 
@@ -323,9 +320,3 @@ def _failed(run: pd.Series) -> str:
     if not run["succeeded"]:
         return "; no λ found, so honest models were sent"
     return "; Krum selects a benign model all the same" if run["selected"] == "benign" else ""
-
-
-def _client_axis(ax: Axes, k: int) -> None:
-    ax.set(xlabel="client", xlim=(0.3, k + 0.7))
-    ax.xaxis.set_major_locator(MultipleLocator(5 if k >= 20 else 1))
-    ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)

@@ -15,6 +15,7 @@ from pandas.io.formats.style import Styler
 
 from pdrr.book import captions
 from pdrr.book.alignment import styled
+from pdrr.book.drawing import of
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, LINE, MALICIOUS, NONE, STYLE
 from pdrr.claims.words import interval, short, span
@@ -49,7 +50,8 @@ def show(stem: str, *draw: Callable[[Records], Any]) -> None:
         words = f"{profile} profile: {captions.caption(records)}{_rounds(records)}"
         display(Markdown(f"*{words.replace(chr(10), '. ')}*"))
         for each in draw:
-            display(each(records))
+            drawn = each(records)
+            display(of(drawn, records.table) if isinstance(drawn, Figure) else drawn)
 
 
 def _rounds(records: Records) -> str:
@@ -147,8 +149,8 @@ def by_epsilon(records: Records) -> Figure:
         for ax in panels[-1]:
             ax.set_xlabel("ε")
         handles = [
-            Line2D([], [], color=MALICIOUS, marker="o", label="smallest malicious ρ"),
-            Line2D([], [], color=BENIGN, marker="s", label="largest benign ρ"),
+            Line2D([], [], color=MALICIOUS, marker="s", label="smallest malicious ρ"),
+            Line2D([], [], color=BENIGN, marker="o", label="largest benign ρ"),
             Line2D([], [], **LINE, label="q in use"),
             Line2D([], [], color="#999999", lw=1, ls=":", label="the paper's ε"),
             panels[0][0].scatter([], [], **NONE, label="Krum selects a benign model"),
@@ -160,8 +162,8 @@ def by_epsilon(records: Records) -> Figure:
 def _correlations(ax: Any, runs: pd.DataFrame) -> None:
     """Lines where the attack won; where Krum selects a benign model there is nothing to compare."""
     won = runs[runs["selected"] == "malicious"]
-    ax.plot(won["epsilon"], won["rho_malicious"], color=MALICIOUS, marker="o", ms=4, zorder=4)
-    ax.plot(won["epsilon"], won["rho_benign"], color=BENIGN, marker="s", ms=4, zorder=3)
+    ax.plot(won["epsilon"], won["rho_malicious"], color=MALICIOUS, marker="s", ms=4, zorder=4)
+    ax.plot(won["epsilon"], won["rho_benign"], color=BENIGN, marker="o", ms=4, zorder=3)
     lost = runs.loc[runs["selected"] == "benign", "epsilon"]
     ax.scatter(lost, np.full(len(lost), 1.04), **NONE, zorder=5)
 

@@ -16,7 +16,7 @@ from pandas.io.formats.style import Styler
 
 from pdrr.book.alignment import styled
 from pdrr.book.readings import shown
-from pdrr.book.style import STYLE
+from pdrr.book.style import ON_DARK, ON_LIGHT, STYLE
 from pdrr.claims.words import seconds, short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY
@@ -172,7 +172,7 @@ def _marks(ax: Axes, own: pd.DataFrame, rows: Sequence[str], columns: Sequence[s
 
 def _over(auc: float) -> str:
     """The colour that can be seen on a cell."""
-    return "white" if abs(auc - 0.5) > 0.3 else "black"
+    return ON_DARK if abs(auc - 0.5) > 0.3 else ON_LIGHT
 
 
 def rates_table(records: Records) -> Styler:

@@ -189,19 +189,25 @@ def note(executed: Path, seconds: float) -> None:
 
 
 def report(executed: Path) -> None:
-    """Print the tables of an executed notebook, and write its figures and an HTML page beside."""
+    """Print the tables of an executed notebook; write its figures and an HTML page."""
     content = nbformat.read(executed, as_version=4)
-    written = [executed]
+    written, pictures = [executed], 0
     outputs = [out for cell in content.cells for out in cell.get("outputs", [])]
     for out in outputs:
         shown = out.get("data", {})
         for table in BeautifulSoup(shown.get("text/html", ""), "html.parser").find_all("table"):
             click.echo("\n" + _as_text(table))
         if "image/png" in shown:
-            picture = executed.with_name(f"{executed.stem}-{len(written)}.png")
-            with atomic(picture) as temporary:
-                temporary.write_bytes(base64.b64decode(shown["image/png"]))
-            written.append(picture)
+            pictures += 1
+            files = {
+                "png": base64.b64decode(shown["image/png"]),
+                "svg": shown.get("image/svg+xml", "").encode(),
+                "csv": shown.get("text/csv", "").encode(),
+            }
+            for ending in (ending for ending, content in files.items() if content):
+                written.append(executed.with_name(f"{executed.stem}-{pictures}.{ending}"))
+                with atomic(written[-1]) as temporary:
+                    temporary.write_bytes(files[ending])
     html, _ = HTMLExporter(
         exclude_input_prompt=True, exclude_output_prompt=True
     ).from_notebook_node(content)

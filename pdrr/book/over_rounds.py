@@ -109,7 +109,8 @@ def _range(ax: Axes, seen: pd.DataFrame) -> None:
     x, low, high = (seen[name].to_numpy() for name in ("round", "benign_high", "malicious_low"))
     for number in seen.loc[seen["no_q"], "round"]:
         ax.axvspan(number - 0.5, number + 0.5, color=BAND, lw=0, zorder=0)
-    ax.bar(x, np.maximum(low, high) - low, 0.75, low, color=SUITABLE, zorder=1)
+    band: dict[str, Any] = {"color": SUITABLE, "lw": 0, "zorder": 1}
+    ax.fill_between(x, low, np.maximum(low, high), **band)
     ax.plot(x, high, color=MALICIOUS, lw=1.4, zorder=3)
     ax.plot(x, low, color=BENIGN, lw=1.4, zorder=3)
     ax.axhline(seen["q"].iloc[0], **LINE, zorder=4)

@@ -11,14 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from pdrr.book.style import BENIGN, GREEN, MALICIOUS, STYLE
+from pdrr.book.drawing import Drawing, of
+from pdrr.book.style import BENIGN, BESIDE, GREEN, MALICIOUS, MARKS, RED, STYLE
 from pdrr.experiments.records import Records
 from pdrr.experiments.sketches import SHOWN
 
 INK, PAPER = "#1b1f24", "#f3f4f6"
 
 
-def fig01(records: Records) -> Figure:
+def fig01(records: Records) -> Drawing:
     """A communication round: send, train, upload, aggregate (Fig. 1)."""
     table, run = records.table, records.runs.iloc[0]
     server = table[table["client"] == 0]
@@ -67,48 +68,64 @@ def fig01(records: Records) -> Figure:
             **say,
             size=9,
         )
-    return figure
+    return of(figure, table)
 
 
-def fig03(records: Records) -> Figure:
+def fig03(records: Records) -> Drawing:
     """The sorted values of one coordinate before and after the attack (Fig. 3)."""
     table, run = records.table, records.runs.iloc[0]
     k, beta = int(run["k"]), int(run["beta"])
-    kinds: tuple[tuple[bool, dict[str, Any]], ...] = (
-        (False, {"color": BENIGN, "marker": "o", "s": 30, "label": "benign"}),
-        (True, {"color": MALICIOUS, "marker": "s", "s": 34, "label": "compromised"}),
-    )
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 4.3), layout="constrained")
-        for ax, stage, title in zip(
-            figure.subplots(1, 2, sharey=True),
-            ("before", "after"),
-            ("before: all k models honest", "after: compromised values below all benign ones"),
-            strict=True,
-        ):
+    titles = {"before": "before: all k models honest", "after": "after: the compromised move"}
+    lines: dict[str, tuple[str, dict[str, Any]]] = {
+        "previous": ("previous", {"ls": ":", "color": INK}),
+        "aggregate_before": ("honest", {"ls": "--", "color": GREEN}),
+        "aggregate_after": ("attacked", {"ls": "-", "color": RED}),
+    }
+    values = [*table["value"], *(run[name] for name in lines)]
+    low, high = min(values), max(values)
+    room = 0.06 * (high - low)
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for stage, title in titles.items():
+            panels[title] = Figure(figsize=(4.3, 3.3), layout="constrained")
+            ax = panels[title].subplots()
             rows = table[table["stage"] == stage]
-            for bad, style in kinds:
+            for bad, style in MARKS.items():
                 points = rows[rows["byzantine"] == bad]
-                ax.scatter(points["rank"], points["value"], zorder=3, ec="white", lw=0.6, **style)
-            for low, high in ((0.4, beta + 0.5), (k - beta + 0.5, k + 0.6)):
-                ax.axvspan(low, high, color="#d0d4d9", zorder=0, lw=0, label="trimmed")
-            lines: tuple[tuple[str, dict[str, Any]], ...] = (
-                ("previous", {"ls": ":", "color": INK, "label": "previous global $w_{p,j}$"}),
-                ("aggregate_before", {"ls": "--", "color": GREEN, "label": "aggregate, honest"}),
-                (
-                    "aggregate_after",
-                    {"ls": "-", "color": "#c1121f", "label": "aggregate, attacked"},
-                ),
-            )
-            for name, style in lines[: 2 if stage == "before" else 3]:
-                ax.axhline(run[name], lw=1.6, zorder=2, **style)
+                ax.plot(points["rank"], points["value"], **style)
+            for first, last in ((0.4, beta + 0.5), (k - beta + 0.5, k + 0.6)):
+                ax.axvspan(first, last, color="#d0d4d9", zorder=0, lw=0)
+            shown = list(lines)[: 2 if stage == "before" else 3]
+            for name in shown:
+                ax.axhline(run[name], lw=1.6, zorder=2, **lines[name][1])
+            for height, name in zip(
+                _apart([run[n] for n in shown], 1.4 * room), shown, strict=True
+            ):
+                words, style = lines[name]
+                place: dict[str, Any] = {"va": "center", "transform": ax.get_yaxis_transform()}
+                ax.text(1.02, height, words, color=style["color"], **place)
             ax.set(xlabel=f"rank among the k = {k} values", xlim=(0.4, k + 0.6))
+            ax.set(
+                ylim=(low - 1.2 * room, high + room), ylabel=f"parameter j = {run['coordinate']:,}"
+            )
             ax.set_title(title)
-        figure.axes[0].set_ylabel(f"parameter j = {run['coordinate']:,}")
-        handles, labels = figure.axes[1].get_legend_handles_labels()
-        once = dict(zip(labels, handles, strict=True))
-        figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=3)
-    return figure
+    key = [
+        ("■", MALICIOUS, "compromised"),
+        ("●", BENIGN, "benign"),
+        ("▮", "#9aa3ad", "ranks that are trimmed"),
+        ("┈", INK, "previous global value"),
+        ("╌", GREEN, "aggregate if nobody attacks"),
+        ("─", RED, "aggregate under attack"),
+    ]
+    return Drawing(panels, table, key=key)
+
+
+def _apart(heights: list[float], least: float) -> list[float]:
+    """The heights, moved up where two would be nearer than `least`."""
+    moved: dict[int, float] = {}
+    for i in sorted(range(len(heights)), key=heights.__getitem__):
+        moved[i] = max(heights[i], max(moved.values(), default=-float("inf")) + least)
+    return [moved[i] for i in range(len(heights))]
 
 
 def _part(table: pd.DataFrame, part: str) -> np.ndarray:

@@ -31,7 +31,7 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
     if plateaus.duplicated(["rule", "beta"]).any():
         raise ValueError("error_by_q needs one plateau for each rule and beta: choose a noise")
     groups: Any = list(errors.groupby(["rule", "beta"], dropna=False, sort=False))
-    band = {"color": GREEN, "alpha": 0.18, "lw": 0}
+    band: dict[str, Any] = {"color": GREEN, "alpha": 0.18, "lw": 0}
     with mpl.rc_context(STYLE):
         lines = -(-len(groups) // 2)
         figure = Figure(figsize=(9, 2.4 * lines + 0.5), layout="constrained")

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-BENIGN, MALICIOUS, GREEN = "#0173b2", "#de8f05", "#029e73"
+BENIGN, MALICIOUS, GREEN = "#4a96d2", "#b84a00", "#029e73"
 COLOURS = (BENIGN, MALICIOUS, GREEN, "#cc78bc", "#ca9161", "#949494")
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False,

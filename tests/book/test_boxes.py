@@ -54,6 +54,13 @@ def test_what_is_too_much_is_folded_and_nothing_is_lost():
     assert parsed(rows(boxes.SHOWN)).find("details") is None
 
 
+def test_claims_about_the_defence_come_first_and_the_others_keep_their_order():
+    table = rows(3)
+    table.loc[1, "claim"] = "PDRR: claim 1"
+    table.loc[2, "claim"] = "VAE: claim 2"
+    assert claims(parsed(table)) == ["1", "0", "2"]
+
+
 def test_a_part_of_another_claim_is_folded_and_not_counted():
     found = parsed(rows(3, part_of=["", "the whole", ""], verdict=["not", "partly", "not"]))
     assert "2 not" in found.find("p", "head").get_text()

@@ -120,11 +120,59 @@ def test_cells_are_short_and_only_show(path):
 
 def test_a_figure_has_words_before_and_after_it(figure):
     cells = read(figure).cells
-    (shown,) = [i for i, cell in enumerate(cells) if f".{figure.stem}(records)" in cell.source]
-    assert "**What it shows.**" in "".join(c.source for c in cells[shown:])
-    assert "**What it does not.**" in "".join(c.source for c in cells[shown:])
-    alt = cells[shown].metadata["mystnb"]["image"]["alt"]
-    assert len(alt) > 30
+    shown = [i for i, cell in enumerate(cells) if f".{figure.stem}(" in cell.source]
+    for words in ("**What it shows.**", "**What it does not.**"):
+        assert words in "".join(c.source for c in cells[shown[0] :])
+    for i in shown:
+        assert len(cells[i].metadata["mystnb"]["image"]["alt"]) > 30
+    assert f".{figure.stem}(records)" in cells[shown[-1]].source  # of this page's parameters
+
+
+def test_what_is_recorded_comes_first_then_the_reader_s_own_run(page):
+    """Box, recorded figure or table, words, then parameters and what they change."""
+    cells = read(page).cells
+    where = {
+        name: next(i for i, cell in enumerate(cells) if found in cell.source)
+        for name, found in {
+            "run": "## Run it yourself",
+            "parameters": "profile: str",
+            "fresh": " = experiments.",
+            "origin": "## Where this comes from",
+        }.items()
+    }
+    boxed = [i for i, cell in enumerate(cells) if "boxes.box(" in cell.source]
+    assert boxed == ([] if page.stem == "fig01" else [1])
+    assert f"make {page.stem} ARGS=" in cells[where["run"]].source
+    if page.stem in ("fig01", "fig03"):  # nothing recorded to show
+        assert where["parameters"] < where["fresh"] < where["run"] < where["origin"]
+    else:
+        first = next(i for i, cell in enumerate(cells) if "paper_scale = " in cell.source)
+        assert first < where["run"] < where["parameters"] < where["fresh"] < where["origin"]
+    assert cells[-1].source.startswith("provenance(")
+
+
+def test_no_cell_has_a_toggle_of_its_own(path):
+    """Their code is in one fold: book/_ext/notebook_pages.py."""
+    for cell in code(path):
+        assert not {"hide-input", "remove-input"} & set(cell.metadata.get("tags", []))
+
+
+def test_the_title_of_a_page_says_what_was_found(page):
+    title = read(page).cells[0].source.splitlines()[0]
+    number = int(re.findall(r"\d+", page.stem)[0])
+    kind = "Figure" if page in FIGURES else "Table"
+    assert re.match(rf"# {kind} {number}b?: [\w ,]", title)
+    if page.stem != "fig01":  # shows a round; nothing is found
+        assert f"<!-- holds: title-{page.stem} -->" in title
+
+
+def test_every_table_has_a_caption(path):
+    for cell in code(path):
+        last = ast.parse(python(cell)).body[-1] if python(cell).strip() else None
+        call = getattr(last, "value", None)
+        words = ast.unparse(call) if isinstance(last, ast.Expr) else ""
+        if re.search(r"_table\b", words) and "HTML(" not in words:
+            assert cell.metadata["pdrr"]["caption"], cell.id
 
 
 def test_a_table_has_words_before_and_after_it(table):
@@ -382,7 +430,8 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     shown = capsys.readouterr()
     assert end.value.code == 0, shown.err
     results = top / "build" / "runs" / "smoke"
-    names = {"fig04-c=12.ipynb", "fig04-c=12.html", "fig04-c=12-1.png", "fig04-c=12-2.png"}
+    files = [f"{number}.{ending}" for number in (1, 2) for ending in ("csv", "png", "svg")]
+    names = {"fig04-c=12.ipynb", "fig04-c=12.html", *(f"fig04-c=12-{file}" for file in files)}
     assert {path.name for path in results.iterdir()} == names
     for name in names:
         assert f"wrote build/runs/smoke/{name}" in shown.out
@@ -394,7 +443,7 @@ def test_fig04_runs_from_the_command_line(top, capsys):
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures[0] != pictures[1]
     page = (results / "fig04-c=12.html").read_text("utf-8")
-    assert len(re.findall(r'<img[^>]*src="data:image/png', page)) == 2
+    assert page.count('class="pdrr-drawing"') == page.count("<svg ") == 2
     executed = read(results / "fig04-c=12.ipynb")
     assert any("c = 12" in cell.source for cell in executed.cells)
     assert [out for cell in executed.cells for out in cell.get("outputs", [])]

@@ -56,6 +56,15 @@ FAULTS = r"""() => {
 }"""
 
 
+# address and words of every figure and table, and what it offers to keep
+PARTS = r"""() => [...document.querySelectorAll(".pdrr-figure, .pdrr-table")].map(e => ({
+  id: e.id,
+  words: (e.querySelector(".panels")?.ariaLabel ?? e.querySelector("caption")?.innerText ?? ""),
+  own: !!e.id && e.querySelector(".pdrr-links a")?.hash === "#" + e.id,
+  files: [...e.querySelectorAll(".pdrr-links a[download]")].map(a => a.href),
+}))"""
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serve files without a line for each request."""
 
@@ -135,6 +144,32 @@ def test_a_page_s_box_has_the_colour_of_its_text(view, base):
     colour = "e => getComputedStyle(document.querySelector(e)).color"
     box, text = (page.evaluate(colour, e) for e in (".pdrr-box dd", ".bd-article > section > p"))
     assert box == text
+
+
+def test_every_figure_and_table_has_its_address_words_and_files(browser, base):
+    page, count, wrong = browser.new_page(), 0, []
+    for name in (each for each in READ if each.startswith("notebooks/") and "course" not in each):
+        page.goto(base + name, wait_until="domcontentloaded")
+        found = page.evaluate(PARTS)
+        count += len(found)
+        for part in found:
+            missing = [url for url in part["files"] if not (ROOT / url[len(base) :]).is_file()]
+            if not (part["words"] and part["own"] and part["files"]) or missing:
+                wrong.append((name, part["id"], missing))
+    page.close()
+    assert wrong == []
+    assert count > 50
+
+
+def test_panels_stand_one_below_the_other_where_there_is_no_room(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/fig08.html")
+    lefts = page.eval_on_selector_all(
+        ".pdrr-figure:first-of-type .panels > svg",
+        "es => es.map(e => Math.round(e.getBoundingClientRect().left))",
+    )
+    columns = 1 if page.viewport_size["width"] < 600 else 2
+    assert len(set(lefts)) == columns
 
 
 def test_links_lead_somewhere(browser, base):

@@ -120,11 +120,10 @@ def test_toys_stand_in_records_tables_and_figures_without_further_ado(store, tmp
     assert records.runs["scheme"].tolist() == [*schemes.usual()]
     assert schemes.usual()[-1] == "Farthest"
     assert list(tables.rates_table(records).data.index) == [*schemes.usual()]
-    figure = figures.scheme_panels(records)
-    titles = [ax.get_title(loc="left") for ax in figure.axes]
-    (panel,) = [ax for ax, title in zip(figure.axes, titles, strict=True) if "Farthest" in title]
-    assert panel.get_ylabel().startswith("distance to the median")
-    assert "median under the doubling attack" in figure.get_suptitle()
+    drawn = figures.scheme_panels(records)
+    (ax,) = drawn.panels["Farthest"].axes
+    assert ax.get_ylabel().startswith("distance to the median")
+    assert "median under the doubling attack" in drawn.title
     (outcome,) = regenerate.recomputed(tmp_path)
     assert outcome.differences == []
 

@@ -65,7 +65,7 @@ def test_a_recorded_run_without_a_q_range_can_be_drawn(tmp_path, monkeypatch):
     none = Records(found.table, found.runs.assign(q_low=np.nan, q_high=np.nan), found.provenance)
     none.save(tmp_path, "fig05")
     loaded = Records.load(tmp_path, "fig05")
-    assert figures.fig05(loaded).axes
+    assert figures.fig05(loaded).panels
     assert tables.runs_table(loaded).data["suitable q"].tolist() == ["none"]
 
 
