@@ -63,7 +63,7 @@ def fig02(records: Records) -> Drawing:
         near.plot(away["first"], away["second"], **clients[True])
         ax.set(xlabel="first parameter", ylabel="second parameter")
         ax.set_title(f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}")
-        near.set(xlabel="first, from $w'_1$, in ε", ylabel="second, from $w'_1$, in ε")
+        near.set(xlabel="first, from w′₁, in ε", ylabel="second, from w′₁, in ε")
         near.set_title(f"the malicious models, magnified; ε = {run['epsilon']:g}")
         for each in (ax, near):
             each.grid(visible=True, color=GRID, zorder=0)

@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 
 from pdrr.book.door import OURS, RANK_ONLY
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, GREEN, MALICIOUS, STYLE
+from pdrr.book.style import BENIGN, GREEN, STYLE
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import span
 from pdrr.experiments.records import Records
@@ -78,7 +78,7 @@ def alarms(records: Records) -> Figure:
 def _panel(ax: Axes, own: pd.DataFrame) -> None:
     places = np.arange(len(own))
     colours = [
-        GREEN if name == OURS else MALICIOUS if name.startswith("PDRR") else BENIGN
+        GREEN if name == OURS else "#555555" if name.startswith("PDRR") else BENIGN
         for name in own.index
     ]
     ax.barh(places, own["far"].fillna(0), color=colours, height=0.62)

@@ -14,8 +14,9 @@ from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pdrr.book import drawing, style
+from pdrr.book import drawing, figures, style
 from pdrr.core.files import RECORDED
+from pdrr.experiments import recorded
 
 NON_TEXT = 3  # contrast that WCAG 1.4.11 asks of graphics
 BADGES = {  # the theme's colours of verdicts: reproduced, partly, not, no verdict, ...
@@ -163,3 +164,10 @@ def test_only_a_wide_panel_is_moved_sideways():
 
 def test_the_same_figure_gives_the_same_text():
     assert drawing.of(figure()).html() == drawing.of(figure()).html()
+
+
+def test_a_prime_is_a_prime():
+    """In matplotlib's mathematics it is the digit 0 of a font that pages lack."""
+    drawn = figures.fig02(recorded("fig02").where(seed=1)).html()
+    assert "w′₁" in drawn
+    assert "cmsy" not in drawn.lower()

@@ -167,3 +167,15 @@ def test_a_chapter_is_given_the_first_drawing_with_its_words():
     found = BeautifulSoup(first_drawing(cells), "html.parser")
     assert found.select_one("[role=img]")["aria-label"] == "a picture of nothing"
     assert first_drawing(cells[:1]) == ""
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_every_notebook_has_one_fold_and_a_title_without_tags(extension, tmp_path, path):
+    read = json.loads(extension.as_page(path.read_text("utf-8"), path.stem, tmp_path))["cells"]
+    title, *_ = "".join(read[0]["source"]).splitlines()
+    assert title.startswith("# ")
+    assert "<!--" not in title
+    folds = [cell for cell in read if '<details class="pdrr-code">' in "".join(cell["source"])]
+    assert len(folds) == 1
+    for cell in read:  # nothing is executed: what is left of the code are parameters in sight
+        assert cell["cell_type"] == "markdown" or cell["metadata"]["tags"] == ["parameters"]

@@ -166,6 +166,15 @@ def test_the_title_of_a_page_says_what_was_found(page):
         assert f"<!-- holds: title-{page.stem} -->" in title
 
 
+def test_every_figure_has_its_description_and_brings_its_numbers(path):
+    for cell in code(path):
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if alt:
+            last = cell.source.splitlines()[-1]
+            assert len(alt) > 20, cell.id
+            assert re.match(r"(figures|sketches|in_passing)\.\w+\(|(strip|of)\(", last), last
+
+
 def test_every_table_has_a_caption(path):
     for cell in code(path):
         last = ast.parse(python(cell)).body[-1] if python(cell).strip() else None
