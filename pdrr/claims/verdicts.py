@@ -264,7 +264,7 @@ def counts(table: pd.DataFrame) -> dict[str, int]:
 
 
 COLUMNS = {"claim": 0.36, "paper": 0.19, "ours": 0.45}  # shares of the room that the others leave
-NARROW = {"runs": 4, "interval": 8, "verdict": 15}
+NARROW = {"runs": 4, "interval": 9, "verdict": 15}
 
 
 def as_text(table: pd.DataFrame, width: int | None = None) -> str:

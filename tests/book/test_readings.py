@@ -47,7 +47,7 @@ def test_the_statistic_can_be_shown_in_place_of_the_score():
 def test_a_suitable_q_suits_all_runs_of_its_row():
     made = pdrr(seeds=(1, 2), rounds=[1])
     made.runs["q_low"], made.runs["q_high"] = [0.2, 0.3], [0.9, 0.8]
-    assert readings.separation_table({"": made}).data["suitable q"].tolist() == ["(0.300, 0.800]"]
+    assert readings.separation_table({"": made}).data["suitable q"].tolist() == ["0.300–0.800"]
     for low, high in (([0.2, 0.85], [0.8, 0.9]), ([0.2, np.nan], [0.8, np.nan])):
         made.runs["q_low"], made.runs["q_high"] = low, high
         assert readings.separation_table({"": made}).data["suitable q"].tolist() == ["none"]

@@ -27,7 +27,7 @@ def test_rounds_are_counted_by_the_largest_benign_client():
 def test_the_table_tells_shares_and_the_test_between_them():
     table = who_errs.by_largest_table(MADE, many=200)
     row = table.data.loc["a benign client with over 200 images"]
-    assert row.tolist() == ["3", "2", ".67", ".09 to .99"]
+    assert row.tolist() == ["3", "2", "0.67", "0.09–0.99"]
     # two margins of 3: 2 of 3 against 1 of 3 is as likely as not to be at least so uneven
     assert table.caption == "Fisher's exact test: p = 1."
 

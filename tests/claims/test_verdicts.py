@@ -531,7 +531,7 @@ def test_the_interval_of_a_share_of_runs_is_exact(met, number, low, high):
 
 def test_only_claims_about_runs_have_an_interval(root):
     table = verdicts.table(root / "paper").set_index(pd.Index(CLAIMS))
-    assert table.loc["sampled-krum", ["runs", "interval"]].tolist() == ["4", ".40–1"]
+    assert table.loc["sampled-krum", ["runs", "interval"]].tolist() == ["4", "0.40–1.00"]
     for name in ("pdrr-stable", "table3-err", "d", "flag-c", "fang-lfr"):
         assert table.loc[name, "interval"] == ""
     assert table.loc["pdrr-stable", "runs"] == "12"  # four rounds of three attacks
@@ -1027,8 +1027,9 @@ def test_check_prints_a_verdict_for_every_claim_in_the_width_of_the_terminal(
     summary = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
     counted = sum(claim.counted for claim in CLAIMS.values())
     assert f"{counted} claims: {summary} Indented and" in " ".join(out.split())
-    assert re.search(r"^Krum, benign +< 0\.1 .* 2 +\.16–1 +reproduced$", out, re.M)
-    assert re.search(r"^  PDRR on Krum: no +FAR 0, .* 4 +\.40–1 +reproduced$", out, re.M)  # a part
+    assert re.search(r"^Krum, benign +< 0\.1 .* 2 +0\.16–1\.00 +reproduced$", out, re.M)
+    a_part = r"^  PDRR on Krum: no +FAR 0, .* 4 +0\.40–1\.00 +reproduced$"
+    assert re.search(a_part, out, re.M)
     assert "paper/table3: regenerated" in out
 
 
