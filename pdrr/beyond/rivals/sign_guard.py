@@ -61,6 +61,7 @@ class SignGuard(Judge):
         features = _relative(_sign_shares(observed, self.rng))
         if self.similar:
             features = np.column_stack([features, _similarity(observed)])
+        features = np.round(features, 12)  # whose last digits a processor chose are no clusters
         together = _largest_cluster(features)
         kept = together & (outside == 0)
         centre = features[kept if kept.any() else together].mean(axis=0)
