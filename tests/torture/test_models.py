@@ -38,7 +38,7 @@ from pdrr.core.distances import bulyan_picks
 from pdrr.core.kernels import pieces
 from pdrr.experiments import attacking
 
-torture = settings(max_examples=int(os.environ.get("PDRR_TORTURE", "8")))
+torture = settings(max_examples=int(os.environ.get("PDRR_TORTURE", "5")))
 RULES = ("krum", "trimmed_mean", "median")
 
 

@@ -5,6 +5,8 @@ Xu, Huang, Song, Lan, ICDCS 2022 (arXiv:2109.05872).
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from pdrr.beyond.judging import Judge, Judgement
@@ -118,7 +120,9 @@ def _largest_cluster(points: np.ndarray) -> np.ndarray:
     bandwidth = estimate_bandwidth(ordered, quantile=0.5)
     if bandwidth > 0:
         shift = MeanShift(bandwidth=bandwidth, bin_seeding=True, cluster_all=False)
-        labels = shift.fit_predict(ordered)
+        with warnings.catch_warnings():  # each model in a bin of its own: then it starts from them
+            warnings.filterwarnings("ignore", message="Binning data failed")
+            labels = shift.fit_predict(ordered)
     else:  # most models have the features of half of them
         labels = np.unique(ordered, axis=0, return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(labels[labels >= 0])
