@@ -41,17 +41,17 @@ def test_the_noise_in_force_leaves_one_plateau_a_rule_and_beta():
 def test_the_table_of_plateaus_has_a_row_for_each():
     table = choosing_q.plateaus_table(PLATEAUS, {"krum": 0.45, "trimmed_mean": 0.95}).data
     cells = table.loc["trimmed mean (β = 10)"].tolist()
-    assert cells == ["10", "(0.900, 1.000]", "0.1000", "0.95", "0.95", "1 of 300", "0 of 200"]
+    assert cells == ["10", "0.900–1.000", "0.1000", "0.95", "0.95", "1 of 300", "0 of 200"]
     assert "Krum, noise: coordinate" in table.index
 
 
 def test_the_words_say_what_the_other_beta_and_the_other_noise_would_have_given():
     text = choosing_q.found_in_words(PLATEAUS, "ball")
-    assert text.startswith("Krum: plateau (0.000, 0.900], q = 0.45; trimmed mean (β = 10)")
-    assert "β = 20 alone would have given (0.500, 1.000] and 0.75" in text
+    assert text.startswith("Krum: plateau 0.000–0.900, q = 0.45; trimmed mean (β = 10)")
+    assert "β = 20 alone would have given 0.500–1.000 and 0.75" in text
     assert "a plateau 5.0 times as wide" in text
     assert text.endswith(
-        "With the noise per coordinate Krum's plateau is (0.000, 0.500], its middle 0.25."
+        "With the noise per coordinate Krum's plateau is 0.000–0.500, its middle 0.25."
     )
 
 

@@ -97,7 +97,7 @@ def test_similarities_stand_below_each_other_with_the_q_that_suits_all_runs():
     two = {"reading": "cosine", "knowledge": "full", "far": 0.0, "mar": 0.0}
     runs = [{**two, "q_low": 0.1, "q_high": 0.9}, {**two, "q_low": 0.2, "q_high": 0.95, "seed": 2}]
     table = in_passing.similarities_table(records(*runs)).data
-    assert table.loc["cosine"].tolist() == ["0", "0", "(0.200, 0.900]"]
+    assert table.loc["cosine"].tolist() == ["0", "0", "0.200–0.900"]
 
 
 def test_a_rule_without_pdrr_has_the_harm_alone():
