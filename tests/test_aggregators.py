@@ -2,6 +2,7 @@
 
 import itertools
 
+import array_api_strict
 import numpy as np
 import pytest
 from hypothesis import given
@@ -211,6 +212,14 @@ def test_bulyan_equals_the_oracle(clients, data):
     c = data.draw(st.integers(0, (len(clients) - 3) // 4))
     expected = floats(oracles.bulyan(clients, c))
     np.testing.assert_allclose(bulyan(clients, c=c), expected, rtol=1e-14, atol=1e-15)
+
+
+def test_bulyan_of_a_library_without_take_along_axis(monkeypatch):
+    """The standard has it since 2024; Dask has not."""
+    clients = np.random.default_rng(0).normal(size=(11, 7))
+    monkeypatch.delattr(array_api_strict, "take_along_axis")
+    found = bulyan(array_api_strict.asarray(clients), c=2)
+    np.testing.assert_allclose(np.asarray(found), bulyan(clients, c=2), rtol=1e-12)
 
 
 def test_bulyan_recomputes_krum_after_each_pick():

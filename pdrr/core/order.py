@@ -11,7 +11,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdrr.core.arrays import Array, array_namespace, blocks, float64, select, transposed
+from pdrr.core.arrays import (
+    Array,
+    array_namespace,
+    blocks,
+    float64,
+    like,
+    select,
+    to_host,
+    transposed,
+)
 from pdrr.core.dispatch import accelerated
 
 SHRINK = 2.0**-64
@@ -41,11 +50,10 @@ def closest_to_median(clients: Array, rows: np.ndarray, gamma: int) -> Array:
         x = x * scale[None, :]
         middle = trimmed_mean_of_sorted(x, median_beta(len(rows)))
         order = xp.argsort(xp.abs(x - middle[None, :]), axis=0, stable=True)[:gamma, :]
-        kept = xp.take_along_axis(x, order, axis=0)
+        kept = _along(x, order)
         smallest, mean = xp.min(kept, axis=0), xp.mean(kept, axis=0)
-        mean = xp.where(
-            smallest == xp.max(kept, axis=0), smallest, mean
-        )  # of equal values that one
+        same = smallest == xp.max(kept, axis=0)
+        mean = xp.where(same, smallest, mean)  # of equal values exactly that one
         return xp.where(scale == 1, mean, grown(mean))
 
     return _per_block(clients, rule)[0]
@@ -67,6 +75,15 @@ def checked_middle(clients: Array, beta: int, rows: np.ndarray | None = None) ->
 def middle_mean(clients: Array, beta: int, rows: np.ndarray | None = None) -> Array:
     """Trimmed mean [d] of a finite stack [k, d], or of the given rows of it."""
     return checked_middle(clients, beta, rows)[0]
+
+
+def _along(x: Array, order: Array) -> Array:
+    """Values of `x` [n, m] at the places `order` [g, m] of each column."""
+    xp = array_namespace(x)
+    if hasattr(xp, "take_along_axis"):
+        return xp.take_along_axis(x, order, axis=0)
+    # the standard has it since 2024, Dask not yet
+    return like(np.take_along_axis(to_host(x), to_host(order), axis=0), x)
 
 
 def mean_of_rows(x: Array) -> Array:
