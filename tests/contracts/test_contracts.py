@@ -299,7 +299,8 @@ CHECKS = {
     **{
         name.removeprefix("check_"): getattr(contracts, name)
         for name in contracts.__all__
-        if name.split("_", 1)[1]
+        if name.startswith("check_")
+        and name.removeprefix("check_")
         not in ("aggregator", "edges", "precision", "extremes", "statistic", "ties", "own_work")
     },
 }
