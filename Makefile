@@ -95,7 +95,7 @@ test-latest test-oldest:
 	$(UV) pip install -q --python build/$(CHOICE)/bin/python --resolution $(CHOICE) -e '$(OTHERS)'
 	build/$(CHOICE)/bin/python scripts/with_args.py build/$(CHOICE)/bin/python -m pytest -q
 
-audit: ## known faults of the locked versions, as pypi.org has them
+audit: ## known faults of the locked versions, where the index tells them
 	$(PYTHON) -m venv build/audit && build/audit/bin/pip install -q pip-audit
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
