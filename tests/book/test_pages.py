@@ -59,7 +59,7 @@ FAULTS = r"""() => {
 # address and words of every figure and table, and what it offers to keep
 PARTS = r"""() => [...document.querySelectorAll(".pdrr-figure, .pdrr-table")].map(e => ({
   id: e.id,
-  words: (e.querySelector(".panels")?.ariaLabel ?? e.querySelector("caption")?.innerText ?? ""),
+  words: (e.querySelector(".panels")?.ariaLabel ?? e.querySelector("caption")?.textContent ?? ""),
   own: !!e.id && e.querySelector(".pdrr-links a")?.hash === "#" + e.id,
   files: [...e.querySelectorAll(".pdrr-links a[download]")].map(a => a.href),
 }))"""
@@ -310,7 +310,7 @@ def test_on_paper_no_page_is_blank_and_nothing_is_folded(browser, base, name):
     assert sizes[0] > 2500, "a heading, and all else on the next page"
     page.emulate_media(media="print")
     folded = page.eval_on_selector_all(
-        ".bd-content details:not(.hide)",
+        ".bd-content details:not(.hide, .pdrr-code)",  # code stays on the screen
         "all => all.filter(e => e.lastElementChild.getClientRects().length == 0).length",
     )
     page.close()
