@@ -73,7 +73,8 @@ def test_help_says_what_a_command_does(pdrr, command):
     assert (code, err) == (0, "")
     assert out.startswith("Usage: ")
     if command is None:
-        assert all(re.search(rf"^  {name} +\w", out, re.M) for name in cli.commands)
+        shown = [name for name, command in cli.commands.items() if not command.hidden]
+        assert all(re.search(rf"^  {name} +\w", out, re.M) for name in shown)
     else:
         options = re.findall(r"^  (?:-\w, )?--([\w-]+)", out, re.M)
         assert set(options) >= {

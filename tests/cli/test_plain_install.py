@@ -38,6 +38,7 @@ NEEDS = {
     ("settings",): "experiments",
     ("data", "--profile", "smoke"): "experiments",
     ("assignments",): "docs",
+    ("reference", "poison_it", "out.ipynb"): "docs",
     ("grade", "submissions"): "docs",
 }
 
