@@ -16,7 +16,10 @@ import pytest
 from helpers.signals import heard
 
 ROOT = Path(__file__).parents[1]
-STUB = f"""#!{sys.executable}
+# started by a shell, since what follows "#!" ends at the first space
+STUB = f"""#!/bin/sh
+'''exec' "{sys.executable}" "$0" "$@"
+' '''
 import json, os, runpy, sys
 words = sys.argv[1:]
 if words[:1] == ["-c"] and not words[1]:
