@@ -1,6 +1,5 @@
 """The landing page's parts say what the records say."""
 
-import importlib.util
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
+from helpers import extensions
 from pdrr.book import landing
 from pdrr.claims import verdicts
 from pdrr.core.files import RECORDED
@@ -128,11 +128,7 @@ def test_the_bar_counts_every_claim_once_and_leads_to_the_verdicts(parts, judged
 
 @pytest.fixture(scope="module")
 def extension():
-    path = ROOT / "book" / "_ext" / "made_parts.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return extensions.load("made_parts")
 
 
 def test_a_build_writes_every_part_that_the_pages_show(extension, tmp_path):

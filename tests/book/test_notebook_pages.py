@@ -1,7 +1,6 @@
 """Notebooks as pages: code in one fold, figures and tables with address, words and files."""
 
 import csv
-import importlib.util
 import json
 from io import StringIO
 from pathlib import Path
@@ -13,23 +12,16 @@ from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from sphinx.errors import SphinxError
 
+from helpers import extensions
 from pdrr.book import drawing, tables
 
 ROOT = Path(__file__).parents[2]
 new = nbformat.v4
 
 
-def load(name):
-    path = ROOT / "book" / "_ext" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def extension():
-    return load("notebook_pages")
+    return extensions.load("notebook_pages")
 
 
 def shown(name, source, *bundles, tags=(), **metadata):
@@ -162,7 +154,7 @@ def test_the_notebook_to_take_home_has_no_results_and_no_parameters_of_this_run(
 
 
 def test_a_chapter_is_given_the_first_drawing_with_its_words():
-    first_drawing = load("notebook_outputs").first_drawing
+    first_drawing = extensions.load("notebook_outputs").first_drawing
     cells = json.loads(json.dumps([table(), figure(), figure("other", alt="another")]))
     found = BeautifulSoup(first_drawing(cells), "html.parser")
     assert found.select_one("[role=img]")["aria-label"] == "a picture of nothing"

@@ -1,6 +1,5 @@
 """The glossary's words where pages use them, and what a page tells of itself in its head."""
 
-import importlib.util
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,19 +7,14 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from helpers import extensions
+
 nodes = pytest.importorskip("docutils.nodes")
 ROOT = Path(__file__).parents[2]
 
 
-def extension(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_ext" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-hovers, meta = extension("glossary_hovers"), extension("page_meta")
-columns = extension("number_columns")
+hovers, meta = extensions.load("glossary_hovers"), extensions.load("page_meta")
+columns = extensions.load("number_columns")
 
 
 # the glossary

@@ -3,7 +3,6 @@
 A sentence that fails here is no longer so: change the sentence, not the record.
 """
 
-import importlib.util
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from helpers import extensions
 from pdrr.claims import statement_measures, statements, verdicts
 from pdrr.claims.expected import expected
 from pdrr.claims.measures import MEASURES
@@ -317,11 +317,7 @@ def test_every_sentence_is_tagged_or_of_another_kind(part):
 
 @pytest.fixture(scope="module")
 def extension():
-    path = ROOT / "book" / "_ext" / "held_statements.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return extensions.load("held_statements")
 
 
 def test_a_build_ends_where_a_sentence_no_longer_holds(extension, tmp_path):
