@@ -10,18 +10,16 @@ import functools
 import http.server
 import os
 import re
-import shutil
 import threading
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from helpers.browsing import CHROMIUM
+
 ROOT = Path(os.environ.get("BOOK", "build/site/_build/html"))
 AXE = os.environ.get("AXE_JS")
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 if not (ROOT / "index.html").is_file():
     pytest.skip(f"no built book in {ROOT}: make book", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -79,14 +77,6 @@ def base():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=VIEWS, ids=lambda view: f"{view[0]}-{view[1]}")

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.browsing import CHROMIUM
 from pdrr.book import explorer, landing
 from pdrr.claims.chance import expected_rates
 from pdrr.claims.expected import expected
@@ -23,9 +24,6 @@ from pdrr.experiments.records import Records
 from pdrr.metrics import by_lot, q_range
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 if CHROMIUM is None:
     pytest.skip("needs Chromium, or its path in CHROMIUM", allow_module_level=True)
 
@@ -62,14 +60,6 @@ def folder(tmp_path_factory, made):
         body = f"<h1>Front</h1>{''.join(parts.values())}{script}"
         (top / f"front-{theme}.html").write_text(head + body, "utf-8")
     return top
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

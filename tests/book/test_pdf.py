@@ -10,11 +10,12 @@ import importlib
 import importlib.util
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
+
+from helpers.browsing import CHROMIUM
 
 ROOT = Path(__file__).parents[2]
 pytest.importorskip("bs4", reason="needs beautifulsoup4")
@@ -22,9 +23,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 make_pdf = importlib.import_module("make_pdf")
 
 SITE = Path(os.environ.get("BOOK", ROOT / make_pdf.SITE))
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None or importlib.util.find_spec("playwright") is None,
     reason="needs Chromium, or its path in CHROMIUM, and playwright",
