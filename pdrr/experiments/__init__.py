@@ -7,6 +7,7 @@ from pdrr.experiments.alike import alike_clients
 from pdrr.experiments.alone import detection, first_parameters
 from pdrr.experiments.arms import survival
 from pdrr.experiments.chains import errors_by_q, every_round
+from pdrr.experiments.client_scores import client_scores
 from pdrr.experiments.clock import by_coordinates, timing
 from pdrr.experiments.collusion import colluders, sided
 from pdrr.experiments.comparison import compare, one_round, rounds, unattacked
@@ -35,6 +36,7 @@ __all__ = [
     "by_coordinates",
     "by_count",
     "by_epsilon",
+    "client_scores",
     "colluders",
     "compare",
     "crossed",

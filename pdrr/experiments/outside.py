@@ -7,6 +7,7 @@ from typing import Any
 
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments.arms import survival
+from pdrr.experiments.client_scores import client_scores
 from pdrr.experiments.collusion import colluders
 from pdrr.experiments.counting import how_many
 from pdrr.experiments.evasion import evading
@@ -16,7 +17,10 @@ from pdrr.experiments.records import Records
 
 Job = tuple[Callable[..., Records], dict[str, Any]]
 
-STEMS = ("matrix", "silence", "how_many", "colluders", "survival", "evasion")
+RATES = ("matrix", "silence", "how_many", "colluders", "survival", "evasion")
+"""Those that keep no client's score."""
+
+STEMS = (*RATES, "client_scores")
 MEASURED = {"smoke": (1,), "quick": (1, 5, 20), "paper": (1, 20, 50)}
 LAST = {"smoke": 2, "quick": 100, "paper": 60}  # of the chains
 KNOWLEDGE = ("partial", "full")
@@ -44,6 +48,8 @@ def jobs(stem: str, profile: str, first: bool) -> list[Job]:
     numbers = MEASURED[profile]
     if stem == "matrix":
         return [(against, {"number": number}) for number in numbers]
+    if stem == "client_scores":
+        return [(client_scores, {"number": number}) for number in numbers[:2]]
     if stem == "how_many":
         fewer: list[dict[str, Any]] = [{"k": k, "expected": ()} for k in FEWER]
         return [

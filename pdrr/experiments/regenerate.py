@@ -88,7 +88,7 @@ class Outcome:
 def recomputed(root: Path) -> list[Outcome]:
     """FAR, MAR, q range and times of all records under `root`, from their own tables.
 
-    Those beyond the paper keep no client's score (`outside.STEMS`) and are left out.
+    Those that keep no client's score (`outside.RATES`) are left out.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def recomputed(root: Path) -> list[Outcome]:
         If there are no records, or one is damaged.
     """
     paths = [path for name in config.PROFILES for path in listed(root / name, "*.json")]
-    paths = [path for path in paths if path.stem not in outside.STEMS]
+    paths = [path for path in paths if path.stem not in outside.RATES]
     if not paths:
         raise ValueError(f"no records in {root}")
     with tqdm(paths, unit="record", desc="from the scores", disable=None, leave=False) as bar:

@@ -46,7 +46,7 @@ def test_fewer_models_are_tried_beside_the_whole_round():
 def test_rates_without_scores_are_not_computed_again_from_scores(tmp_path):
     origin = {"settings": {}, "seconds": 0.0}
     rates = pd.DataFrame({"seed": [1, 1], "attack": "alie", "scheme": ["PDRR", "DnC"], "far": 0.0})
-    for stem in outside.STEMS:
+    for stem in outside.RATES:
         Records(rates, rates, origin).save(tmp_path / "quick", stem)
     with pytest.raises(ValueError, match="no records"):
         regenerate.recomputed(tmp_path)
