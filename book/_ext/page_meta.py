@@ -1,7 +1,8 @@
 """Sphinx extension: each page tells search engines and link previews what it is.
 
-The description is the page's first paragraph, the picture its first one. Nothing is fetched. The
-addresses are relative to the page, unless `html_baseurl` says where the book is read.
+The description is the page's first paragraph, the picture its first one. Nothing is fetched.
+Previews take whole addresses only: picture and address are told where `html_baseurl` says where the
+book is read, and left out else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from html import escape
 from typing import Any
 
 from docutils import nodes
+from sphinx.errors import ConfigError
 
 LONGEST = 200  # characters of a description; previews cut what is longer
 FIRST = "Start"  # the first page in the side bar, whose own title is a sentence
@@ -51,6 +53,14 @@ def picture(app: Any, page: nodes.document) -> str:
     return ""
 
 
+def check(_app: Any, config: Any) -> None:
+    """Take an address without its last slash, too; ConfigError if it is none."""
+    base = config.html_baseurl
+    if base and not re.match(r"https?://[^/]", base):
+        raise ConfigError(f"html.baseurl needs a whole address like https://..., got {base!r}")
+    config.html_baseurl = base and base.rstrip("/") + "/"
+
+
 def tell(app: Any, name: str, _template: str, context: dict[str, Any], page: Any) -> None:
     """Add the tags to the page's head."""
     about = app.config.html_title or app.config.project
@@ -64,11 +74,10 @@ def tell(app: Any, name: str, _template: str, context: dict[str, Any], page: Any
         "og:title": re.sub(r"<.*?>", "", context.get("title", "")) or about,
         "og:description": said,
     }
-    if page is not None and (shown := picture(app, page)):
-        up = posixpath.relpath(shown, posixpath.dirname(here) or ".")
-        tags["og:image"] = posixpath.join(base, shown) if base else up
     if base:
         tags["og:url"] = posixpath.join(base, here)
+        if page is not None and (shown := picture(app, page)):
+            tags["og:image"] = posixpath.join(base, shown)
     lines = [f'<meta name="description" content="{escape(said, quote=True)}">']
     lines += [
         f'<meta property="{key}" content="{escape(v, quote=True)}">' for key, v in tags.items()
@@ -81,5 +90,6 @@ def tell(app: Any, name: str, _template: str, context: dict[str, Any], page: Any
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
+    app.connect("config-inited", check)
     app.connect("html-page-context", tell, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

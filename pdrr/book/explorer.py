@@ -1,4 +1,6 @@
-"""What the explorer shows: every recorded round at the paper's size with a score for each client.
+"""What the explorer shows: every recorded round with a score for each client.
+
+The paper's attacks are at its size, those beyond the paper in the quick profile's smaller network.
 
 The page's script (``book/_extra/explorer/explore.js``) reads it from one file of constants: nothing
 is fetched, so the page works from ``file://`` too.
@@ -7,46 +9,55 @@ is fetched, so the page works from ``file://`` too.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pdrr import beyond
 from pdrr.claims.expected import expected
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED, RULES
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records, each_run
 from pdrr.experiments.schemes import OURS, known, papers
+from pdrr.methods import Attack
 
 LARGEST = 250_000  # bytes that the file may have
 COMPROMISED = 20  # c of the paper's evaluation
 OWN = "own"
 """The attack that was made for the server's rule."""
+BEYOND = "beyond"
+"""The attacker whose attacks are not the paper's."""
 
 KEYS = ("rule", "attacker", "attack", "beta", "noise", "round", "seed", "scheme")
 """What tells a run from the others, in the order in which a reader chooses."""
 
 COLUMNS = (*KEYS, "q", "far", "mar", "scores")
 TABLES = {"krum": "table1", "trimmed_mean": "table2", "median": "table2b"}
-STEMS = (*TABLES.values(), "fig04", "unattacked", "transfer", "by_epsilon")
+STEMS = {  # by profile
+    "paper": (*TABLES.values(), "fig04", "unattacked", "transfer", "by_epsilon"),
+    "quick": ("client_scores",),
+}
 AXES = {
     "krum": "correlation ρᵢ over the largest",
     "trimmed_mean": "trimmed values nᵢᶜ over the most",
     "median": "1 − remained values nᵢʳ over the most",
 }
-DIGITS = 6  # of other schemes' scores, where that keeps their order
+FEWEST = 4  # digits of a score, as many as the page shows
+STEPS = np.arange(1001) / 1000  # thresholds that the page's slider can be set to
 
 
-def payload(folder: Path = RECORDED / "paper") -> dict[str, Any]:
+def payload(folder: Path = RECORDED) -> dict[str, Any]:
     """All that the page needs.
 
     Parameters
     ----------
     folder : Path
-        Records at the paper's size.
+        Recorded results, one folder for each profile.
 
     Returns
     -------
@@ -69,22 +80,25 @@ def payload(folder: Path = RECORDED / "paper") -> dict[str, Any]:
     >>> run["rule"], run["attacker"], len(run["scores"])
     ('krum', 'partial', 50)
     """
-    loaded = {stem: Records.load(folder, stem) for stem in STEMS}
     runs: dict[tuple[Any, ...], list[Any]] = {}
-    for stem, records in loaded.items():
-        for key, rest in _runs(stem, records):
-            runs.setdefault(key, [*key, *rest])  # the same round may be recorded twice
-    origin = loaded["table2"].provenance
+    origin = {}
+    for profile, stems in STEMS.items():
+        for stem in stems:
+            records = Records.load(folder / profile, stem)
+            origin[profile] = f"{records.provenance['data']}, d = {records.provenance['d']:,}"
+            for key, rest in _runs(stem, records):
+                runs.setdefault(key, [*key, *rest])  # the same round may be recorded twice
     tables = expected().tables
     paper = {"krum": tables.table1, "trimmed_mean": tables.table2}
     order = sorted(runs, key=_place)
     return {
-        "data": f"{origin['data']}, d = {origin['d']:,}",
+        "data": origin,
         "k": len(runs[order[0]][-1]),
         "c": COMPROMISED,
         "ours": OURS,
         "schemes": list(papers()),
         "rules": {rule: RULES[rule].words for rule in DEFENDED},
+        "beyond": {name: attack.words for name, attack in _attacks().items()},
         "axes": {"PDRR": AXES, **{name: _axis(name) for name in papers() if name != OURS}},
         "paper": {"rounds": tables.rounds, **paper},
         "columns": list(COLUMNS),
@@ -93,7 +107,7 @@ def payload(folder: Path = RECORDED / "paper") -> dict[str, Any]:
 
 
 def script(made: Mapping[str, Any]) -> str:
-    """The payload as a classic script; ValueError if it is larger than `LARGEST`.
+    """The payload as a classic script, .5 for 0.5; ValueError if it is larger than `LARGEST`.
 
     Examples
     --------
@@ -102,6 +116,7 @@ def script(made: Mapping[str, Any]) -> str:
     'window.PDRR = {"runs":[]};\\n'
     """
     text = json.dumps(made, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = re.sub(r"(?<=[\[,])(-?)0\.", r"\1.", text)
     found = f"window.PDRR = {text};\n"
     if len(found.encode()) > LARGEST:
         size = len(found.encode())
@@ -112,9 +127,11 @@ def script(made: Mapping[str, Any]) -> str:
 def _runs(stem: str, records: Records) -> Iterator[tuple[tuple[Any, ...], list[Any]]]:
     """Keys and values of the runs of a recording that the page can show."""
     usual = records.provenance["settings"]["defense"]["beta"]  # where nobody attacks
+    others = _attacks()
     for _, rows, run in each_run(_shown(records)):
         scores = rows["score"].to_numpy(float)
         attacker = "nobody" if run["attack"] == NOBODY else run["knowledge"]
+        attacker = BEYOND if run["attack"] in others else attacker
         first = np.arange(len(rows)) < (0 if attacker == "nobody" else COMPROMISED)
         if not np.array_equal(rows["byzantine"].to_numpy(bool), first):
             raise ValueError(f"{stem} needs the first {COMPROMISED} clients to be malicious")
@@ -124,7 +141,7 @@ def _runs(stem: str, records: Records) -> Iterator[tuple[tuple[Any, ...], list[A
         beta = _number(beta) if run["rule"] == "trimmed_mean" else None
         noise = run.get("noise", "") if attack == OWN or "e-" in attack else ""
         key = (run["rule"], attacker, attack, beta, noise, run["round"], run["seed"], scheme)
-        written = scores if scheme == OURS else shorter(scores)
+        written = shorter(scores, STEPS if scheme == OURS else ())
         mar = _number(run.get("mar"))
         yield key, [q, _number(run["far"]), mar, [_number(score) for score in written]]
 
@@ -168,9 +185,9 @@ def _number(value: Any) -> float | int | None:
 
 def _place(key: tuple[Any, ...]) -> tuple[Any, ...]:
     rule, attacker, attack, beta, noise, number, seed, scheme = key
-    attackers = ("partial", "full", "nobody")
+    attackers = ("partial", "full", BEYOND, "nobody")
     schemes = (OURS, *papers())
-    own = ("", OWN, *DEFENDED)
+    own = ("", OWN, *DEFENDED, *_attacks())
     return (
         DEFENDED.index(rule),
         attackers.index(attacker),
@@ -184,21 +201,35 @@ def _place(key: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def shorter(scores: np.ndarray) -> np.ndarray:
-    """Scores [k] with `DIGITS` digits if no two change places, meet or part; else as they are.
+def _attacks() -> dict[str, Attack]:
+    """Those beyond the paper by name."""
+    return beyond.all_attacks()
+
+
+def shorter(scores: np.ndarray, edges: Sequence[float] | np.ndarray = ()) -> np.ndarray:
+    """Scores [k] with as few digits from `FEWEST` on as change nothing that the page tells.
+
+    No two change places, meet or part, and each stays on its side of all `edges`, in rising order.
 
     Examples
     --------
     >>> import numpy as np
     >>> from pdrr.book import explorer
     >>> explorer.shorter(np.array([0.123456789, 0.5])).tolist()
-    [0.123457, 0.5]
-    >>> explorer.shorter(np.array([0.123456789, 0.123456788])).tolist()
-    [0.123456789, 0.123456788]
+    [0.1235, 0.5]
+    >>> explorer.shorter(np.array([0.123456789, 0.123458])).tolist()
+    [0.123457, 0.123458]
+    >>> explorer.shorter(np.array([0.123456789, 0.5]), [0.1234999]).tolist()
+    [0.12346, 0.5]
     """
-    short = np.array([float(f"{score:.{DIGITS}g}") for score in scores])
-    same = all(
-        np.array_equal(np.unique(a, return_inverse=True)[1], np.unique(b, return_inverse=True)[1])
-        for a, b in [(scores, short)]
-    )
-    return short if same else scores
+
+    def told(some: np.ndarray) -> tuple[list[int], list[int]]:
+        order = np.unique(some, return_inverse=True)[1]
+        return order.tolist(), np.searchsorted(edges, some, side="right").tolist()
+
+    wanted = told(scores)
+    for digits in range(FEWEST, 9):
+        short = np.array([float(f"{score:.{digits}g}") for score in scores])
+        if told(short) == wanted:
+            return short
+    return scores

@@ -47,7 +47,10 @@ WIDTH, HEIGHT, LEFT, TOP = 560, 190, 34, 8  # of the picture
 
 
 def parts(
-    records: Path = RECORDED, citation: Path = Path("CITATION.cff"), book: Path = Path("book")
+    records: Path = RECORDED,
+    citation: Path = Path("CITATION.cff"),
+    book: Path = Path("book"),
+    links: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The parts by name, each as HTML.
 
@@ -59,17 +62,20 @@ def parts(
         Who wrote the paper.
     book : Path
         Folder with ``references.bib``.
+    links : mapping, optional
+        Where else the project is: name -> address.
 
     Raises
     ------
     ValueError
-        If records are missing or damaged, or the bibliography has no entry of the paper.
+        If records are missing or damaged, the bibliography has no entry of the paper, or a link is
+        not a whole address.
     """
     judged = verdicts.table(records / "paper")
     bibliography = (book / "references.bib").read_text("utf-8")
     paper = yaml.safe_load(citation.read_text("utf-8"))["preferred-citation"]
     return {
-        "paper": paper_html(paper, bibliography),
+        "paper": paper_html(paper, bibliography, links or {}),
         "picture": picture(records / "paper"),
         "tiles": tiles(judged),
         "harm": harm(Records.load(records / "paper", "every_round")),
@@ -77,8 +83,10 @@ def parts(
     }
 
 
-def paper_html(paper: Mapping[str, Any], bibliography: str) -> str:
-    """The paper's title, authors, year and DOI, and how to cite it.
+def paper_html(
+    paper: Mapping[str, Any], bibliography: str, links: Mapping[str, str] | None = None
+) -> str:
+    """The paper's title, authors, year and DOI, how to cite it, and where else the project is.
 
     Parameters
     ----------
@@ -86,7 +94,14 @@ def paper_html(paper: Mapping[str, Any], bibliography: str) -> str:
         ``preferred-citation`` of CITATION.cff.
     bibliography : str
         BibTeX with an entry `KEY`.
+    links : mapping, optional
+        Name -> address.
     """
+    more = ""
+    for name, address in (links or {}).items():
+        if not re.match(r"https?://[^/]", address):
+            raise ValueError(f"{name} needs a whole address like https://..., got {address!r}")
+        more += f' <a href="{escape(address)}">{escape(name)}</a>'
     entry = re.search(rf"^@\w+{{{KEY},$.*?^}}$", bibliography, re.M | re.S)
     if entry is None:
         raise ValueError(f"the landing page needs {KEY} in references.bib")
@@ -98,7 +113,7 @@ def paper_html(paper: Mapping[str, Any], bibliography: str) -> str:
         f'<div class="paper-line"><p><cite>{escape(paper["title"])}</cite>, {escape(authors)},'
         f" {escape(paper['journal'])}, {paper['year']}</p>"
         f'<p class="paper-links"><a href="https://doi.org/{doi}">Paper: doi {doi}</a>'
-        ' <a href="reference.html">Code</a> <a href="data.html">Data</a></p>'
+        f' <a href="reference.html">Code</a> <a href="data.html">Data</a>{more}</p>'
         '<details class="cite"><summary>Cite</summary>'
         f'<pre tabindex="0">{escape(entry[0])}</pre></details></div>'
     )

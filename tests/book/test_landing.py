@@ -48,6 +48,16 @@ def test_the_paper_is_named_whole(parts):
     assert shown.pre.string.endswith("}")
 
 
+def test_where_else_the_project_is_stands_beside_the_paper_where_it_is_told(parts):
+    links = {"Repository": "https://b.example/?a=1&b=2", "PDF": "https://b.example/book.pdf"}
+    bibliography = (ROOT / "book" / "references.bib").read_text("utf-8")
+    told = soup(landing.paper_html(CITED, bibliography, links)).select(".paper-links a")
+    assert {a.string: a["href"] for a in told[-2:]} == links
+    assert not {*links} & {a.string for a in soup(parts["paper"]).find_all("a")}
+    with pytest.raises(ValueError, match="PDF needs a whole address like .*, got 'book.pdf'"):
+        landing.paper_html(CITED, bibliography, {"PDF": "book.pdf"})
+
+
 def test_a_bibliography_without_the_paper_is_refused():
     with pytest.raises(ValueError, match="needs lu2022defense in references.bib"):
         landing.paper_html(CITED, "@article{another,\n}\n")
@@ -134,7 +144,11 @@ def extension():
 def test_a_build_writes_every_part_that_the_pages_show(extension, tmp_path):
     (tmp_path / "records").symlink_to(ROOT / RECORDED)
     shutil.copy(ROOT / "book" / "references.bib", tmp_path)
-    extension.make(SimpleNamespace(srcdir=tmp_path))
+    config = SimpleNamespace(book_repository="", book_pdf="https://b.example/book.pdf")
+    extension.make(SimpleNamespace(srcdir=tmp_path, config=config))
+    paper = (tmp_path / "_outputs/landing_paper.html").read_text("utf-8")
+    assert '<a href="https://b.example/book.pdf">PDF</a>' in paper
+    assert "Repository" not in paper
     assert (tmp_path / "_extra/explorer/runs.js").read_text("utf-8").startswith("window.PDRR = {")
     for page in ("index.md", "explore.md"):
         text = (ROOT / "book" / page).read_text("utf-8")
@@ -146,4 +160,5 @@ def test_a_build_writes_every_part_that_the_pages_show(extension, tmp_path):
 def test_a_build_ends_where_records_are_missing(extension, tmp_path):
     shutil.copy(ROOT / "book" / "references.bib", tmp_path)
     with pytest.raises(extension.SphinxError, match="no records: "):
-        extension.make(SimpleNamespace(srcdir=tmp_path))
+        config = SimpleNamespace(book_repository="", book_pdf="")
+        extension.make(SimpleNamespace(srcdir=tmp_path, config=config))

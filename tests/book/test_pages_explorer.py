@@ -159,6 +159,8 @@ def test_everything_is_chosen_with_the_keyboard(opened):
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.name") == "explore-view"
     page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.localName") == "summary"
+    page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     settled(page)
     assert page.locator("input[name=explore-rule]:checked").input_value() == "trimmed_mean"
@@ -168,6 +170,12 @@ def test_everything_is_chosen_with_the_keyboard(opened):
         seen.append(page.evaluate("() => document.activeElement.name || document.activeElement.id"))
     groups = ["attacker", "attack", "beta", "round", "seed"]
     assert seen[:6] == [*(f"explore-{name}" for name in groups), "explore-range"]
+    page.locator("#explore-attack").focus()
+    page.keyboard.press("ArrowDown")
+    settled(page)
+    assert page.locator("#explore-attack").input_value() == "krum"
+    page.keyboard.press("ArrowUp")
+    settled(page)
     page.locator("#explore-range").focus()
     before = sentence(page)
     assert before.startswith("At q = 0.990 PDRR flags 20 of 50 clients: 20 of 20 attackers")
@@ -181,6 +189,50 @@ def test_everything_is_chosen_with_the_keyboard(opened):
     page.keyboard.press("Enter")
     settled(page)
     assert sentence(page) == before
+
+
+def test_on_a_phone_the_choice_is_folded_and_opens_with_the_keyboard(opened):
+    page = opened("explore-light.html", 390)
+    fold = page.locator("#explorer .setting")
+    assert fold.get_attribute("open") is None
+    assert fold.inner_text() == (
+        "Setting: Krum · partial knowledge · its own attack · ε as radius of a ball"
+        " · round 1 · seed 1"
+    )
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.locator("#explorer .chosen").inner_text().startswith("trimmed mean · partial")
+
+
+def test_attacks_beyond_the_paper_are_told_to_be_of_a_smaller_network(opened, made):
+    page = opened("explore-light.html#attacker=beyond&attack=alie&rule=median&round=5")
+    assert sentence(page).startswith("In the smaller network: at q = 0.710 PDRR flags ")
+    small = f"Smaller network (quick profile): {made['data']['quick']}"
+    assert page.locator("#explorer .size").inner_text() == small
+    page.locator("summary", has_text="Table").click()
+    assert small in page.locator("#explorer caption").inner_text()
+    href = "() => fetch(document.querySelector('a[download]').href).then(r => r.text())"
+    rows = list(csv.DictReader(io.StringIO(page.evaluate(href))))
+    assert {row["profile"] for row in rows} == {"quick"}
+    (run,) = (
+        run
+        for run in (dict(zip(made["columns"], row, strict=True)) for row in made["runs"])
+        if (run["attack"], run["rule"], run["round"]) == ("alie", "median", 5)
+    )
+    assert [float(row["score"]) for row in rows] == run["scores"]
+    assert "the paper's attacks" in page.locator("#why-attack").inner_text()
+    assert page.locator("#explore-attack option[value=own]").is_disabled()
+    late = page.locator("input[name=explore-round][value='20']")
+    assert late.is_disabled()
+    assert "not recorded" in late.locator("xpath=..").get_attribute("title")
+    page = opened("explore-light.html")
+    assert page.locator("#explorer .size").inner_text().startswith("The paper's size: ")
+    assert page.locator("#explore-attack option[value=alie]").is_disabled()
+    assert "belong to the attacker" in page.locator("#why-attack").inner_text()
 
 
 def test_what_changes_is_said_to_screen_readers(opened):
@@ -209,29 +261,34 @@ def test_what_was_not_recorded_is_greyed_with_the_reason(opened):
     assert late.locator("xpath=..").get_attribute("title") == why
     page = opened("explore-light.html#attacker=nobody")
     assert page.locator("#why-attack").inner_text() == "Nobody attacks."
-    assert page.locator("input[name=explore-attack]:checked").count() == 0
+    assert page.locator("#explore-attack").is_disabled()
+    assert page.locator("#explore-attack").input_value() == ""
 
 
 def test_every_choice_that_can_be_made_shows_a_recorded_run(opened):
-    """From the start each open radio button, alone: what is then checked was recorded."""
+    """From the start each open choice, alone: what is then chosen was recorded."""
     page = opened("explore-light.html")
     wrong = page.evaluate(
         """async () => {
           const drawn = () => new Promise(f => requestAnimationFrame(() => setTimeout(f)));
-          const open = () => [...document.querySelectorAll("#explorer input:enabled[type=radio]")];
+          const open = () => [...document.querySelectorAll(
+            "#explorer input:enabled[type=radio], #explorer option:enabled")];
           const views = ["pdrr", "others", "paper"], rules = ["krum", "trimmed_mean"], wrong = [];
-          for (const view of views) for (const rule of rules) {
-            for (let i = 0; i < 40; i++) {
-              location.hash = `#view=${view}&rule=${rule}`;
+          for (const view of views) for (const rule of rules)
+            for (const attacker of ["partial", "beyond"]) for (let i = 0; i < 60; i++) {
+              location.hash = `#view=${view}&rule=${rule}&attacker=${attacker}`;
               await drawn(); await drawn();
-              const radio = open()[i];
-              if (!radio) break;
-              radio.click();
+              const choice = open()[i];
+              if (!choice) break;
+              if (choice.localName === "option") {
+                choice.selected = true;
+                choice.closest("select").dispatchEvent(new Event("change"));
+              } else choice.click();
               await drawn();
-              if (!radio.checked || !document.querySelector("#explorer .sentence").textContent)
-                wrong.push([view, rule, radio.name, radio.value]);
+              if (!(choice.checked ?? choice.selected)
+                  || !document.querySelector("#explorer .sentence").textContent)
+                wrong.push([view, rule, choice.name, choice.value]);
             }
-          }
           return wrong;
         }"""
     )
@@ -262,7 +319,7 @@ def test_each_view_has_its_table_and_its_csv(opened, view):
         "() => fetch(document.querySelector('a[download]').href).then(r => r.text())"
     )
     head, *rows = csv.reader(io.StringIO(text))
-    page.locator("summary").click()
+    page.locator("summary", has_text="Table").click()
     shown = [
         row.locator("td, th").all_inner_texts() for row in page.locator("#explorer tbody tr").all()
     ]
@@ -280,7 +337,7 @@ def test_ties_are_drawn_by_lot(opened):
     page = opened("explore-light.html#view=others&rule=krum&scheme=ERR")
     assert "20 of the 20 places are drawn by lot among 50 clients" in sentence(page)
     assert "FAR 0.40, MAR 0.60 to expect" in sentence(page)
-    page.locator("summary").click()
+    page.locator("summary", has_text="Table").click()
     assert page.locator("#explorer tbody td", has_text="by lot").count() == 50
     page.locator("#explore-range").focus()
     page.keyboard.press("Home")

@@ -183,13 +183,39 @@ def test_a_page_without_words_tells_its_title():
 
 def test_the_first_picture_that_previews_can_show_is_the_page_s():
     pictures = [nodes.image(uri=name) for name in ("two.svg", "one.png")]
-    assert head(*pictures, name="notebooks/x")["og:image"] == "../_images/one.png"
-    assert head(*pictures)["twitter:card"] == "summary_large_image"
-    assert "og:image" not in head(pictures[0])
+    alone = head(*pictures, name="notebooks/x")
+    assert not {"og:image", "og:url"} & set(alone), "no preview can follow a relative address"
+    assert alone["twitter:card"] == "summary"
     there = head(*pictures, html_baseurl="https://b.example/")
+    assert there["twitter:card"] == "summary_large_image"
+    assert "og:image" not in head(pictures[0], html_baseurl="https://b.example/")
     assert there["og:image"] == "https://b.example/_images/one.png"
     assert there["og:url"] == "https://b.example/chapter.html"
-    assert "og:url" not in head(*pictures)
+
+
+def test_where_the_book_is_read_is_a_whole_address():
+    for given in ("https://b.example/book", "https://b.example/book/"):
+        config = SimpleNamespace(html_baseurl=given)
+        meta.check(None, config)
+        assert config.html_baseurl == "https://b.example/book/"
+    config = SimpleNamespace(html_baseurl="")
+    meta.check(None, config)
+    assert config.html_baseurl == ""
+    for given in ("b.example", "/book/", "https:///book"):
+        with pytest.raises(meta.ConfigError, match="needs a whole address like"):
+            meta.check(None, SimpleNamespace(html_baseurl=given))
+
+
+def test_the_configuration_has_a_place_for_each_address():
+    text = (ROOT / "_config.yml").read_text("utf-8")
+    for told in (False, True):
+        if told:  # as somebody who publishes the book writes it
+            text = re.sub(r"# (\w+: )https://\.\.\.", r"\1https://b.example/x", text)
+        config = yaml.safe_load(text)
+        own = config["sphinx"]["config"]
+        addresses = [config["html"], "baseurl"], [own, "book_repository"], [own, "book_pdf"]
+        found = [part.get(name) for part, name in addresses]
+        assert found == ["https://b.example/x" if told else None] * 3
 
 
 # tables of chapters

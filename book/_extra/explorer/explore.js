@@ -58,23 +58,26 @@
   const many = (n, one, more = one + "s") => `${n} ${n === 1 ? one : more}`;
   const RULES = data.rules;
   const far10 = text => text.replace(/^(\d)e-0?(\d+)$/, (_, a, n) => (a === "1" ? "" : `${a} × `) + `10⁻${"⁰¹²³⁴⁵⁶⁷⁸⁹"[n]}`);
+  const SIZES = {paper: "The paper's size", quick: "Smaller network (quick profile)"};
+  const profile = state => state.attacker === "beyond" ? "quick" : "paper";
+  const size = state => `${SIZES[profile(state)]}: ${data.data[profile(state)]}`;
   const WORDS = {
-    view: {pdrr: "PDRR, by its threshold", others: "Other detectors", paper: "The paper's number beside ours"},
+    view: {pdrr: "PDRR", others: "Other detectors", paper: "Beside the paper"},
     rule: RULES,
-    attacker: {partial: "knows its own clients (partial)", full: "knows every client (full)", nobody: "nobody attacks"},
-    attack: {own: "made for this rule", ...Object.fromEntries(Object.entries(RULES).map(([rule, words]) => [rule, `made for the ${words}`.replace("the Krum", "Krum")]))},
+    attacker: {partial: "knows its own clients (partial)", full: "knows every client (full)", beyond: "beyond the paper (smaller network)", nobody: "nobody attacks"},
+    attack: {...data.beyond, own: "made for this rule", ...Object.fromEntries(Object.entries(RULES).map(([rule, words]) => [rule, `made for the ${words}`.replace("the Krum", "Krum")]))},
     noise: {ball: "radius of a ball", coordinate: "bound per coordinate"},
   };
   const LEGENDS = {
-    view: "Look at", rule: "The server's rule", attacker: "The attacker", attack: "Its attack",
-    beta: "β, values trimmed a side", noise: "ε read as", round: "Round", seed: "Seed",
+    view: "Look at", rule: "Server's rule", attacker: "Attacker", attack: "Its attack",
+    beta: "β, trimmed a side", noise: "ε read as", round: "Round", seed: "Seed",
     scheme: "Detector",
   };
   const word = (name, value) => WORDS[name]?.[value] ?? (name === "attack" ? `ε = ${far10(value)}` : String(value));
   const told = {
     rule: s => `under ${word("rule", s.rule)}`.replace("under trimmed", "under the trimmed").replace("under median", "under the median"),
-    attacker: s => s.attacker === "nobody" ? "with nobody attacking" : `under ${s.attacker} knowledge`,
-    attack: s => s.attack === "" ? "" : s.attack === "own" ? "with the rule's own attack" : `with ${/^\d/.test(s.attack) ? "" : "the attack "}${word("attack", s.attack)}`,
+    attacker: s => s.attacker === "nobody" ? "with nobody attacking" : `under ${s.attacker === "beyond" ? "full" : s.attacker} knowledge`,
+    attack: s => s.attack === "" ? "" : s.attack === "own" ? "with the rule's own attack" : `with ${/^\d/.test(s.attack) ? "" : s.attack in RULES ? "the attack " : "the "}${word("attack", s.attack)}`,
     beta: s => s.beta ? `with β = ${s.beta}` : "",
     noise: s => s.noise ? `ε as ${word("noise", s.noise)}` : "",
     round: s => `in round ${s.round}`,
@@ -94,8 +97,7 @@
   VALUES.view = Object.keys(VIEWS);
   VALUES.scheme = VALUES.scheme.filter(scheme => scheme !== data.ours);
   VALUES.round.sort((a, b) => a - b);
-  const first = ["own", ...Object.keys(RULES)];
-  VALUES.attack = [...first, ...VALUES.attack.filter(x => !first.includes(x)).sort((a, b) => a - b)];
+  VALUES.attack = ["own", ...Object.keys(RULES), ...VALUES.attack.filter(x => /^\d/.test(x)).sort((a, b) => a - b), ...Object.keys(data.beyond)];
 
   // the nearest recorded run to what was wished for, and what else there is on the way to it
   function fit(wish) {
@@ -123,7 +125,8 @@
       if (name === "attacker" || name === "attack") return "The paper's tables have partial knowledge and the rule's own attack.";
       if (name === "round" && VALUES.round.some(x => !data.paper.rounds.includes(x)) && values.length === data.paper.rounds.length) return `The paper prints rounds ${data.paper.rounds.join(", ")}.`;
     }
-    if (name === "attack" && state.view === "pdrr") return `Greyed: the attack made for ${told.rule(state).slice(6)} is the first of these${state.rule === "krum" ? "" : "; ε belongs to the attack on Krum"}.`;
+    if (name === "attack" && state.attacker === "beyond") return "Greyed: the paper's attacks, recorded at its size under the other attackers.";
+    if (name === "attack" && state.view === "pdrr") return `Those beyond the paper belong to the attacker of that name. Greyed: the attack made for ${told.rule(state).slice(6)} is the first of these${state.rule === "krum" ? "" : "; ε belongs to the attack on Krum"}.`;
     if (VALUES[name].every(x => values.includes(x))) return "";
     if (state.view === "others" && ["attacker", "attack"].includes(name)) return "Greyed: only PDRR was recorded there.";
     const before = LEVELS.slice(0, LEVELS.indexOf(name)).map(level => told[level](state)).filter(Boolean);
@@ -162,22 +165,36 @@
     return element;
   };
   const inputs = {}, whys = {}, sets = {};
+  function choose(name, value) {
+    wish = {...wish, [name]: value};
+    if (["rule", "attacker", "attack", "view"].includes(name)) wish.q = null;
+    draw();
+  }
+  // many attacks: a list, the paper's and the others
+  function list(name) {
+    const select = make("select", {id: `explore-${name}`});
+    inputs[name] = VALUES[name].map(value => make("option", {value: String(value), textContent: word(name, value)}));
+    const [others, own] = [true, false].map(beyond => inputs[name].filter(option => option.value in data.beyond === beyond));
+    select.append(make("optgroup", {label: "the paper's"}, ...own), make("optgroup", {label: "beyond the paper, in a smaller network"}, ...others));
+    select.addEventListener("change", () => choose(name, select.value));
+    return frame(name, make("label", {htmlFor: select.id, className: "legend", textContent: LEGENDS[name]}), select);
+  }
+  function frame(name, legend, what) {
+    const why = whys[name] = make("p", {className: "why", id: `why-${name}`});
+    const tag = legend.localName === "legend" ? "fieldset" : "div";
+    sets[name] = make(tag, {className: `pick pick-${name}`}, legend, what, why);
+    (tag === "div" ? what : sets[name]).setAttribute("aria-describedby", why.id);
+    return sets[name];
+  }
   function group(name) {
-    const why = make("p", {className: "why", id: `why-${name}`});
+    if (name === "attack") return list(name);
     const labels = VALUES[name].map(value => {
       const input = make("input", {type: "radio", name: `explore-${name}`, value: String(value)});
-      input.addEventListener("change", () => {
-        wish = {...wish, [name]: value};
-        if (["rule", "attacker", "attack", "view"].includes(name)) wish.q = null;
-        draw();
-      });
+      input.addEventListener("change", () => choose(name, value));
       (inputs[name] ??= []).push(input);
       return make("label", {}, input, make("span", {textContent: word(name, value)}));
     });
-    whys[name] = why;
-    sets[name] = make("fieldset", {className: `pick pick-${name}`}, make("legend", {textContent: LEGENDS[name]}), make("div", {className: "options"}, ...labels), why);
-    sets[name].setAttribute("aria-describedby", why.id);
-    return sets[name];
+    return frame(name, make("legend", {textContent: LEGENDS[name]}), make("div", {className: "options"}, ...labels));
   }
   const range = make("input", {type: "range", id: "explore-range"});
   const value = make("output", {htmlFor: "explore-range"});
@@ -188,8 +205,9 @@
   sentence.setAttribute("role", "status");
   sentence.setAttribute("aria-live", "polite");
   const chart = make("div", {className: "chart"}), below = make("div", {className: "chart"});
-  const legend = make("p", {className: "marks"});
+  const legend = make("p", {className: "marks"}), where = make("p", {className: "size"});
   const caption = make("p", {className: "chart-title"}), captionBelow = make("p", {className: "chart-title"});
+  const chosen = make("span", {className: "chosen"});
   const csv = make("a", {textContent: "CSV"});
   const table = make("div", {className: "pdrr-scroll", tabIndex: 0});
   table.setAttribute("role", "region");
@@ -274,6 +292,16 @@
   }
 
   const kind = (run, i) => malicious(run, i) ? "malicious" : "benign";
+  // what is chosen, in the line that opens the choice
+  const brief = (name, state) => {
+    const value = state[name];
+    if (value === null || value === "" || (state.view === "paper" && name === "seed")) return "";
+    if (name === "attacker") return {partial: "partial knowledge", full: "full knowledge", beyond: "smaller network, full knowledge"}[value] ?? word(name, value);
+    if (name === "attack") return value === "own" ? "its own attack" : word(name, value);
+    if (name === "noise") return `ε as ${word(name, value)}`;
+    if (name === "beta") return `β = ${value}`;
+    return ["round", "seed"].includes(name) ? `${name} ${value}` : word(name, value);
+  };
   const setting = state => LEVELS.slice(0, -1).map(level => told[level](state)).filter(Boolean).join(", ");
 
   const SHOW = {
@@ -284,7 +312,7 @@
       const all = run.scores.length, n = marks.filter(Boolean).length;
       const honest = marks.filter((mark, i) => mark && !malicious(run, i)).length;
       const right = band ? `Any q above ${band[0].toFixed(4)} up to ${band[1].toFixed(4)} makes no error.` : "No threshold is right in this round.";
-      sentence.textContent = `At q = ${q.toFixed(3)} PDRR flags ${n} of ${all} clients: ` + (run.attacker === "nobody"
+      sentence.textContent = `${profile(state) === "quick" ? "In the smaller network: at" : "At"} q = ${q.toFixed(3)} PDRR flags ${n} of ${all} clients: ` + (run.attacker === "nobody"
         ? `${honest === 0 ? "none of them is wronged" : many(honest, "honest client") + ", though nobody attacks"}. FAR ${rate(found.far)}. ${band ? right : "Where the scores tell any two clients apart, the largest is 1: every threshold flags somebody."}`
         : `${n - honest} of ${data.c} attackers and ${honest ? many(honest, "honest client") : "no honest one"}. FAR ${rate(found.far)}, MAR ${rate(found.mar)}. ${right}`);
       lollipops(run, marks, q, band, `Suspicion: ${data.axes[data.ours][run.rule]}`, `Suspicion of each client ${setting(state)}; dashed the threshold. ${sentence.textContent}`);
@@ -359,9 +387,9 @@
       ? make("td", {textContent: typeof cell === "number" ? short(cell) : cell, className: typeof cell === "number" ? "number" : ""})
       : Object.assign(make("th", {textContent: cell}), {scope: "row"}))));
     const top = make("tr", {}, ...head.map(name => Object.assign(make("th", {textContent: name}), {scope: "col"})));
-    table.replaceChildren(make("table", {}, make("caption", {textContent: `${word("view", view)}: ${setting(state)}. ${data.data}`}), make("thead", {}, top), make("tbody", {}, ...body)));
+    table.replaceChildren(make("table", {}, make("caption", {textContent: `${word("view", view)}: ${setting(state)}. ${size(state)}`}), make("thead", {}, top), make("tbody", {}, ...body)));
     const names = LEVELS.slice(0, view === "others" ? 8 : view === "paper" ? 5 : 7).filter(name => !head.includes(name)), fixed = [...names.map(name => state[name] ?? ""), ...Object.values(more)];
-    const lines = [[...names, ...Object.keys(more), ...head], ...rows.map(row => [...fixed, ...row])];
+    const lines = [["profile", ...names, ...Object.keys(more), ...head], ...rows.map(row => [profile(state), ...fixed, ...row])];
     if (file) URL.revokeObjectURL(file);
     file = URL.createObjectURL(new Blob([lines.map(line => line.join(",")).join("\n") + "\n"], {type: "text/csv"}));
     csv.href = file;
@@ -378,14 +406,18 @@
       inputs[name].forEach((input, i) => {
         const value = VALUES[name][i];
         input.disabled = !free.includes(value);
-        input.checked = value === state[name] && !input.disabled;
+        input[name === "attack" ? "selected" : "checked"] = value === state[name] && !input.disabled;
         input.parentElement.title = input.disabled ? why : "";
       });
+      if (name === "attack") sets.attack.querySelector("select").disabled = !state.attack;
+      if (name === "attack" && !state.attack) sets.attack.querySelector("select").selectedIndex = -1;
       whys[name].textContent = why;
       whys[name].hidden = !why;
     }
     sets.scheme.hidden = state.view !== "others";
     legend.hidden = state.view === "paper";
+    where.textContent = size(state);
+    chosen.textContent = LEVELS.filter(name => !(name === "scheme" && state.view !== "others")).map(name => brief(name, state)).filter(Boolean).join(" · ");
     for (const part of legend.querySelectorAll(".pdrr, .others")) part.hidden = part.className !== state.view;
     SHOW[state.view](state, run);
   }
@@ -398,8 +430,8 @@
   legend.innerHTML = `${marks.join(" ")} <span>filled: flagged</span> <span class="pdrr"><i class="band"></i> suitable thresholds</span> <span class="others">half filled: by lot</span>`;
   root.replaceChildren(
     group("view"),
-    make("div", {className: "picks"}, ...LEVELS.map(group)),
-    make("figure", {className: "view"}, slider, sentence, legend, caption, chart, captionBelow, below),
+    make("details", {className: "setting", open: innerWidth >= 768}, make("summary", {}, "Setting: ", chosen), make("div", {className: "picks"}, ...LEVELS.map(group))),
+    make("figure", {className: "view"}, slider, sentence, legend, caption, chart, where, captionBelow, below),
     tables, make("p", {className: "more"}, csv, " of this view, with its setting. The address of this page holds what is chosen."),
   );
   window.explorer = {runs, rates, lots, suitable, fit, beside, wish: () => wish};
