@@ -34,7 +34,7 @@ from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS, in_order, known
 
 PANEL = {**STYLE, "font.size": 10.5}  # of a panel that stands alone
-ALONE, SMALL = (5.6, 3.2), (4.3, 2.7)  # inches
+ALONE, SMALL = (5.0, 3.1), (4.3, 2.7)  # inches
 
 
 def fig02(records: Records) -> Drawing:
@@ -64,7 +64,7 @@ def fig02(records: Records) -> Drawing:
         ax.set(xlabel="first parameter", ylabel="second parameter")
         ax.set_title(f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}")
         near.set(xlabel="first, from w′₁, in ε", ylabel="second, from w′₁, in ε")
-        near.set_title(f"the malicious models, magnified; ε = {run['epsilon']:g}")
+        near.set_title(f"the malicious ones; ε = {run['epsilon']:g}")
         for each in (ax, near):
             each.grid(visible=True, color=GRID, zorder=0)
             each.tick_params(axis="x", rotation=30)

@@ -255,7 +255,7 @@
       stroke: kind ? MALICIOUS : BENIGN, fill: kind ? MALICIOUS : BENIGN, fillOpacity: "mark",
       title: d => `client ${d.client}: ${short(d.score)}`,
     });
-    chart.replaceChildren(say(Plot.plot(base(narrow ? 270 : 310, {
+    chart.replaceChildren(say(Plot.plot(base(narrow ? 230 : 310, {
       x: {label: "client", labelAnchor: "center", labelArrow: false, labelOffset: 36, domain: [0, data.k + 1], ticks: [1, 10, 20, 30, 40, 50]},
       y: {label: null, domain: [low, high], grid: true, tickFormat: tick, nice: run.scheme !== data.ours},
       opacity: {domain: [0, 1], range: [0, 1]},
@@ -284,7 +284,7 @@
         Plot.ruleX([now], {strokeDasharray: "5 3", strokeWidth: 1.4}),
         ...ends.map(end => Plot.text([end], {
           x: "x", y: "y", text: d => d.kind.toUpperCase(), dy: -9, dx: end.kind === "far" ? 6 : -6, fontWeight: 600,
-          fill: end.kind === "far" ? BENIGN : MALICIOUS, textAnchor: end.kind === "far" ? "start" : "end",
+          fill: end.kind === "far" ? "var(--pdrr-benign-words)" : MALICIOUS, textAnchor: end.kind === "far" ? "start" : "end",
         })),
       ],
     })), `FAR and MAR against ${x}, from ${steps[0]} to ${steps.at(-1)}; the table has the numbers.`));
