@@ -34,6 +34,11 @@ DARK = {  # what stands for a colour on a dark page; others stay as they are
     "#f3f4f6": "#1f252d",
     "#9ad5b5": "#1f6b4c",
 }
+WORDS = {  # what stands for a mark's colour in words on a light page: they need more contrast
+    BENIGN: "#2a6fa8",
+    GREEN: "#017353",
+    "#8a8a8a": "#6b6b6b",
+}
 
 STYLE: dict[Any, Any] = {
     "axes.grid.axis": "y",

@@ -18,6 +18,7 @@ from pdrr.book import drawing, figures, style
 from pdrr.core.files import RECORDED
 from pdrr.experiments import recorded
 
+WORDS = 4.5  # contrast that WCAG 1.4.3 asks of words
 NON_TEXT = 3  # contrast that WCAG 1.4.11 asks of graphics
 BADGES = {  # the theme's colours of verdicts: reproduced, partly, not, no verdict, ...
     "light": ("#00843f", "#f66a0a", "#d72d47", "#276be9", "#57606a"),
@@ -87,8 +88,17 @@ def test_lines_and_words_can_be_read_on_both_pages(colour):
 
 def test_the_style_sheet_has_the_dark_colours():
     sheet = (RECORDED.parents[0] / "_static" / "figures.css").read_text("utf-8")
-    written = dict(re.findall(r"--c-(\w{6}): (#\w{6});", sheet))
-    assert written == {light[1:]: dark for light, dark in style.DARK.items()}
+    words, page = re.match(r"(?s)(.*?)\n/\* words in a mark's colour .*?\n(.*?)\n", sheet).groups()[
+        ::-1
+    ]
+    for part, wanted in ((page, style.DARK), (words, style.WORDS)):
+        written = dict(re.findall(r"--c-(\w{6}): (#\w{6});", part))
+        assert written == {light[1:]: other for light, other in wanted.items()}
+
+
+@pytest.mark.parametrize("colour", style.WORDS)
+def test_words_in_the_colour_of_a_mark_can_be_read(colour):
+    assert contrast(style.WORDS[colour], style.PAGES["light"]) >= WORDS
 
 
 # what a drawing becomes

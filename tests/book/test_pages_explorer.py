@@ -434,3 +434,16 @@ def test_the_first_screen_has_the_question_the_answer_and_the_picture(
     page.close()
     assert sorted(tops.values()) == list(tops.values())
     assert tops[".live-round svg"] < screens * height - 100
+
+
+def test_on_a_phone_sentence_and_picture_are_on_the_first_screen(browser):
+    if not (BUILT / "explore.html").is_file():
+        pytest.skip(f"no built book in {BUILT}: make book")
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((BUILT / "explore.html").resolve().as_uri())
+    ends = {
+        what: page.locator(what).first.bounding_box()
+        for what in ("#explorer .slide", "#explorer .sentence", "#explorer .chart svg")
+    }
+    page.close()
+    assert max(box["y"] + box["height"] for box in ends.values()) < 844
