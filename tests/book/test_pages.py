@@ -315,7 +315,9 @@ def streams(pdf):
 BLANK = 250  # bytes that draw no more than a page number
 
 
-@pytest.mark.parametrize("name", ["use.html", "federation.html", "notebooks/table1.html"])
+@pytest.mark.parametrize(
+    "name", ["use.html", "federation.html", "notebooks/table1.html", "notebooks/fig08.html"]
+)
 def test_on_paper_no_page_is_blank_and_nothing_is_folded(browser, base, name):
     page = browser.new_page()
     page.goto(base + name, wait_until="load")

@@ -373,6 +373,15 @@ def test_malicious_are_squares_and_honest_circles_filled_when_flagged(opened, th
     assert paths == [20, 30, 20]  # all squares, all circles, and over them the flagged squares
 
 
+def test_on_paper_the_table_is_whole_and_nothing_lies_over_it(opened):
+    page = opened("explore-light.html")
+    page.locator("summary", has_text="Table").click()
+    page.emulate_media(media="print")
+    table = page.locator("#explorer .numbers > div")
+    assert table.evaluate("e => e.scrollHeight <= e.clientHeight")
+    assert page.locator("#explorer .picks").is_hidden()
+
+
 def test_without_scripts_one_round_of_each_rule_is_there(opened):
     for name in ("explore-light.html", "front-light.html"):
         page = opened(name, script=False)

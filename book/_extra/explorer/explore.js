@@ -255,7 +255,7 @@
       stroke: kind ? MALICIOUS : BENIGN, fill: kind ? MALICIOUS : BENIGN, fillOpacity: "mark",
       title: d => `client ${d.client}: ${short(d.score)}`,
     });
-    chart.replaceChildren(say(Plot.plot(base(narrow ? 230 : 310, {
+    chart.replaceChildren(say(Plot.plot(base(narrow ? 220 : 310, {
       x: {label: "client", labelAnchor: "center", labelArrow: false, labelOffset: 36, domain: [0, data.k + 1], ticks: [1, 10, 20, 30, 40, 50]},
       y: {label: null, domain: [low, high], grid: true, tickFormat: tick, nice: run.scheme !== data.ours},
       opacity: {domain: [0, 1], range: [0, 1]},
