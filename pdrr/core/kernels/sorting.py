@@ -29,41 +29,83 @@ def pair(a, b):
 
 
 @kernel()
-def sort_group(x0, x1, x2, x3, out):
-    """Four rows [WIDTH] into one sorted group [GROUP * WIDTH]."""
+def four(a, b, c, d):
+    """Four values in order."""
+    a, b = pair(a, b)
+    c, d = pair(c, d)
+    a, c = pair(a, c)
+    b, d = pair(b, d)
+    b, c = pair(b, c)
+    return a, b, c, d
+
+
+@kernel()
+def eight(a0, a1, a2, a3, b0, b1, b2, b3):
+    """Two sorted fours as eight values in order."""
+    a0, b0 = pair(a0, b0)
+    a1, b1 = pair(a1, b1)
+    a2, b2 = pair(a2, b2)
+    a3, b3 = pair(a3, b3)
+    a2, b0 = pair(a2, b0)
+    a3, b1 = pair(a3, b1)
+    a1, a2 = pair(a1, a2)
+    a3, b0 = pair(a3, b0)
+    b1, b2 = pair(b1, b2)
+    return a0, a1, a2, a3, b0, b1, b2, b3
+
+
+@kernel()
+def sort_group(x0, x1, x2, x3, x4, x5, x6, x7, out):
+    """Eight rows [WIDTH] into one sorted group [GROUP * WIDTH]."""
     for j in range(WIDTH):
-        a, b = pair(x0[j], x1[j])
-        c, d = pair(x2[j], x3[j])
-        a, c = pair(a, c)
-        b, d = pair(b, d)
-        b, c = pair(b, c)
-        out[j] = a
-        out[WIDTH + j] = b
-        out[2 * WIDTH + j] = c
-        out[3 * WIDTH + j] = d
+        a0, a1, a2, a3 = four(x0[j], x1[j], x2[j], x3[j])
+        b0, b1, b2, b3 = four(x4[j], x5[j], x6[j], x7[j])
+        a0, a1, a2, a3, b0, b1, b2, b3 = eight(a0, a1, a2, a3, b0, b1, b2, b3)
+        out[j] = a0
+        out[WIDTH + j] = a1
+        out[2 * WIDTH + j] = a2
+        out[3 * WIDTH + j] = a3
+        out[4 * WIDTH + j] = b0
+        out[5 * WIDTH + j] = b1
+        out[6 * WIDTH + j] = b2
+        out[7 * WIDTH + j] = b3
 
 
 @kernel()
 def merge(x, y, smaller, larger):
-    """Two sorted groups into one of the four smaller and one of the four larger values."""
+    """Two sorted groups into one of the eight smaller and one of the eight larger values."""
     for j in range(WIDTH):
-        a0, b0 = pair(x[j], y[j])
-        a1, b1 = pair(x[WIDTH + j], y[WIDTH + j])
-        a2, b2 = pair(x[2 * WIDTH + j], y[2 * WIDTH + j])
-        a3, b3 = pair(x[3 * WIDTH + j], y[3 * WIDTH + j])
-        a2, b0 = pair(a2, b0)
-        a3, b1 = pair(a3, b1)
-        a1, a2 = pair(a1, a2)
-        a3, b0 = pair(a3, b0)
-        b1, b2 = pair(b1, b2)
+        a0, a1, a2, a3, a4, a5, a6, a7 = eight(
+            x[j], x[2 * WIDTH + j], x[4 * WIDTH + j], x[6 * WIDTH + j],
+            y[j], y[2 * WIDTH + j], y[4 * WIDTH + j], y[6 * WIDTH + j],
+        )
+        b0, b1, b2, b3, b4, b5, b6, b7 = eight(
+            x[WIDTH + j], x[3 * WIDTH + j], x[5 * WIDTH + j], x[7 * WIDTH + j],
+            y[WIDTH + j], y[3 * WIDTH + j], y[5 * WIDTH + j], y[7 * WIDTH + j],
+        )
+        b0, a1 = pair(b0, a1)
+        b1, a2 = pair(b1, a2)
+        b2, a3 = pair(b2, a3)
+        b3, a4 = pair(b3, a4)
+        b4, a5 = pair(b4, a5)
+        b5, a6 = pair(b5, a6)
+        b6, a7 = pair(b6, a7)
         smaller[j] = a0
-        smaller[WIDTH + j] = a1
-        smaller[2 * WIDTH + j] = a2
-        smaller[3 * WIDTH + j] = a3
-        larger[j] = b0
-        larger[WIDTH + j] = b1
-        larger[2 * WIDTH + j] = b2
-        larger[3 * WIDTH + j] = b3
+        smaller[WIDTH + j] = b0
+        smaller[2 * WIDTH + j] = a1
+        smaller[3 * WIDTH + j] = b1
+        smaller[4 * WIDTH + j] = a2
+        smaller[5 * WIDTH + j] = b2
+        smaller[6 * WIDTH + j] = a3
+        smaller[7 * WIDTH + j] = b3
+        larger[j] = a4
+        larger[WIDTH + j] = b4
+        larger[2 * WIDTH + j] = a5
+        larger[3 * WIDTH + j] = b5
+        larger[4 * WIDTH + j] = a6
+        larger[5 * WIDTH + j] = b6
+        larger[6 * WIDTH + j] = a7
+        larger[7 * WIDTH + j] = b7
 
 
 @kernel()
@@ -85,7 +127,11 @@ def sort_tile(flat, starts, at, program, buffers):
         x1 = flat[starts[i + 1] + at :][:WIDTH] if i + 1 < k else infinite
         x2 = flat[starts[i + 2] + at :][:WIDTH] if i + 2 < k else infinite
         x3 = flat[starts[i + 3] + at :][:WIDTH] if i + 3 < k else infinite
-        sort_group(x0, x1, x2, x3, buffers[i * WIDTH :][:size])
+        x4 = flat[starts[i + 4] + at :][:WIDTH] if i + 4 < k else infinite
+        x5 = flat[starts[i + 5] + at :][:WIDTH] if i + 5 < k else infinite
+        x6 = flat[starts[i + 6] + at :][:WIDTH] if i + 6 < k else infinite
+        x7 = flat[starts[i + 7] + at :][:WIDTH] if i + 7 < k else infinite
+        sort_group(x0, x1, x2, x3, x4, x5, x6, x7, buffers[i * WIDTH :][:size])
     parts = program.shape[0]
     for t in range(parts):
         request_part(flat, starts, at + WIDTH, WIDTH, t, parts)
