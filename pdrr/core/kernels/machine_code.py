@@ -89,8 +89,8 @@ def prefetch(_: Any, flat: Any, at: Any) -> Any:  # noqa: ARG001  # their types 
         own = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
         function = cgutils.get_or_insert_function(builder.module, own, "llvm.prefetch.p0i8")
         line = builder.bitcast(builder.gep(array.data, [values[1]]), byte)
-        read, second_cache, data = (ir.Constant(whole, value) for value in (0, 2, 1))
-        builder.call(function, [line, read, second_cache, data])
+        read, first_cache, data = (ir.Constant(whole, value) for value in (0, 3, 1))
+        builder.call(function, [line, read, first_cache, data])
         return context.get_dummy_value()
 
     return types.void(flat, types.intp), ask

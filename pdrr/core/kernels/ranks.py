@@ -118,7 +118,7 @@ def side_products(flat, starts, d, program, ranks, beta, side):
         end = min(begin + width, d)
         for at in range(begin, end, WIDTH):
             m = min(WIDTH, d - at)
-            sort_tile(flat, starts, at, program, buffers)
+            sort_tile(flat, starts, at, program, ranks, buffers)
             low, high = buffers[ranks[1] * WIDTH :][:m], buffers[ranks[-2] * WIDTH :][:m]
             shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m])
             shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m])

@@ -13,9 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from pdrr.core.kernels.columns import add_rows, finite_sums, grown
+from pdrr.core.kernels.keys import bits, largest, turned
 from pdrr.core.kernels.machine_code import kernel
 from pdrr.core.kernels.network import GROUP
-from pdrr.core.kernels.sums import request_part, zero
+from pdrr.core.kernels.sums import request
 from pdrr.core.order import HUGE, SHRINK
 
 WIDTH = 128
@@ -56,10 +57,11 @@ def eight(a0, a1, a2, a3, b0, b1, b2, b3):
 
 @kernel()
 def sort_group(x0, x1, x2, x3, x4, x5, x6, x7, out):
-    """Eight rows [WIDTH] into one sorted group [GROUP * WIDTH]."""
+    """Eight rows [WIDTH] of bits into one sorted group [GROUP * WIDTH] of keys; its extremes."""
+    least = most = turned(x0[0])
     for j in range(WIDTH):
-        a0, a1, a2, a3 = four(x0[j], x1[j], x2[j], x3[j])
-        b0, b1, b2, b3 = four(x4[j], x5[j], x6[j], x7[j])
+        a0, a1, a2, a3 = four(turned(x0[j]), turned(x1[j]), turned(x2[j]), turned(x3[j]))
+        b0, b1, b2, b3 = four(turned(x4[j]), turned(x5[j]), turned(x6[j]), turned(x7[j]))
         a0, a1, a2, a3, b0, b1, b2, b3 = eight(a0, a1, a2, a3, b0, b1, b2, b3)
         out[j] = a0
         out[WIDTH + j] = a1
@@ -69,6 +71,8 @@ def sort_group(x0, x1, x2, x3, x4, x5, x6, x7, out):
         out[5 * WIDTH + j] = b1
         out[6 * WIDTH + j] = b2
         out[7 * WIDTH + j] = b3
+        least, most = (a0 if a0 < least else least), (b3 if b3 > most else most)
+    return least, most
 
 
 @kernel()
@@ -76,12 +80,24 @@ def merge(x, y, smaller, larger):
     """Two sorted groups into one of the eight smaller and one of the eight larger values."""
     for j in range(WIDTH):
         a0, a1, a2, a3, a4, a5, a6, a7 = eight(
-            x[j], x[2 * WIDTH + j], x[4 * WIDTH + j], x[6 * WIDTH + j],
-            y[j], y[2 * WIDTH + j], y[4 * WIDTH + j], y[6 * WIDTH + j],
+            x[j],
+            x[2 * WIDTH + j],
+            x[4 * WIDTH + j],
+            x[6 * WIDTH + j],
+            y[j],
+            y[2 * WIDTH + j],
+            y[4 * WIDTH + j],
+            y[6 * WIDTH + j],
         )
         b0, b1, b2, b3, b4, b5, b6, b7 = eight(
-            x[WIDTH + j], x[3 * WIDTH + j], x[5 * WIDTH + j], x[7 * WIDTH + j],
-            y[WIDTH + j], y[3 * WIDTH + j], y[5 * WIDTH + j], y[7 * WIDTH + j],
+            x[WIDTH + j],
+            x[3 * WIDTH + j],
+            x[5 * WIDTH + j],
+            x[7 * WIDTH + j],
+            y[WIDTH + j],
+            y[3 * WIDTH + j],
+            y[5 * WIDTH + j],
+            y[7 * WIDTH + j],
         )
         b0, a1 = pair(b0, a1)
         b1, a2 = pair(b1, a2)
@@ -109,35 +125,56 @@ def merge(x, y, smaller, larger):
 
 
 @kernel()
-def finite_tile(flat, starts, at):
-    """Whether WIDTH coordinates of all models are finite, or False where that is not sure."""
-    total = flat[starts[0] + at] * 0
-    for start in starts:
-        total += zero(flat[start + at :][:WIDTH])
-    return total == 0
+def turn(cells):
+    """Keys as the bits of their values, in place."""
+    for j in range(cells.size):
+        cells[j] = turned(cells[j])
 
 
 @kernel()
-def sort_tile(flat, starts, at, program, buffers):
-    """Sort WIDTH coordinates of all models into the groups `buffers`, as `program` says."""
+def sort_tile(flat, starts, at, program, ranks, buffers):
+    """Sort WIDTH coordinates of all models into the rows `ranks` of `buffers`, as `program` says.
+
+    True if all are finite.
+    """
     k, size = starts.size, GROUP * WIDTH
-    infinite = np.full(WIDTH, np.inf, flat.dtype)
-    for i in range(0, k, GROUP):
-        x0 = flat[starts[i] + at :][:WIDTH]
-        x1 = flat[starts[i + 1] + at :][:WIDTH] if i + 1 < k else infinite
-        x2 = flat[starts[i + 2] + at :][:WIDTH] if i + 2 < k else infinite
-        x3 = flat[starts[i + 3] + at :][:WIDTH] if i + 3 < k else infinite
-        x4 = flat[starts[i + 4] + at :][:WIDTH] if i + 4 < k else infinite
-        x5 = flat[starts[i + 5] + at :][:WIDTH] if i + 5 < k else infinite
-        x6 = flat[starts[i + 6] + at :][:WIDTH] if i + 6 < k else infinite
-        x7 = flat[starts[i + 7] + at :][:WIDTH] if i + 7 < k else infinite
-        sort_group(x0, x1, x2, x3, x4, x5, x6, x7, buffers[i * WIDTH :][:size])
+    x, cells = bits(flat), bits(buffers)
+    whole = k // GROUP * GROUP
+    end = largest(cells[0])
+    low = high = turned(x[starts[0] + at])
+    for i in range(0, whole, GROUP):
+        x0, x1 = x[starts[i] + at :][:WIDTH], x[starts[i + 1] + at :][:WIDTH]
+        x2, x3 = x[starts[i + 2] + at :][:WIDTH], x[starts[i + 3] + at :][:WIDTH]
+        x4, x5 = x[starts[i + 4] + at :][:WIDTH], x[starts[i + 5] + at :][:WIDTH]
+        x6, x7 = x[starts[i + 6] + at :][:WIDTH], x[starts[i + 7] + at :][:WIDTH]
+        least, most = sort_group(x0, x1, x2, x3, x4, x5, x6, x7, cells[i * WIDTH :][:size])
+        low, high = min(low, least), max(high, most)
+    if whole < k:  # the last group is filled up, in a buffer that holds nothing yet
+        y = cells[(whole + GROUP) * WIDTH :][:size]
+        y[:] = end
+        for i in range(whole, k):
+            y[(i - whole) * WIDTH :][:WIDTH] = x[starts[i] + at :][:WIDTH]
+        x0, x1 = y[:WIDTH], y[WIDTH:][:WIDTH]
+        x2, x3 = y[2 * WIDTH :][:WIDTH], y[3 * WIDTH :][:WIDTH]
+        x4, x5 = y[4 * WIDTH :][:WIDTH], y[5 * WIDTH :][:WIDTH]
+        x6, x7 = y[6 * WIDTH :][:WIDTH], y[7 * WIDTH :][:WIDTH]
+        least, most = sort_group(x0, x1, x2, x3, x4, x5, x6, x7, cells[whole * WIDTH :][:size])
+        low, high = min(low, least), max(high, most)
     parts = program.shape[0]
+    part = -(-k // max(parts, 1))
     for t in range(parts):
-        request_part(flat, starts, at + WIDTH, WIDTH, t, parts)
-        x, y = buffers[program[t, 0] * size :][:size], buffers[program[t, 1] * size :][:size]
-        u, v = buffers[program[t, 2] * size :][:size], buffers[program[t, 3] * size :][:size]
-        merge(x, y, u, v)
+        for i in range(t * part, min((t + 1) * part, k)):
+            request(flat, starts[i] + at + WIDTH, WIDTH)
+        a, b = cells[program[t, 0] * size :][:size], cells[program[t, 1] * size :][:size]
+        u, v = cells[program[t, 2] * size :][:size], cells[program[t, 3] * size :][:size]
+        merge(a, b, u, v)
+    first = ranks[0]
+    for i in range(1, ranks.size):
+        if ranks[i] != ranks[i - 1] + 1:
+            turn(cells[first * WIDTH : (ranks[i - 1] + 1) * WIDTH])
+            first = ranks[i]
+    turn(cells[first * WIDTH : (ranks[-1] + 1) * WIDTH])
+    return -end <= low + 1 and high <= end
 
 
 @kernel()
@@ -178,8 +215,7 @@ def middle_mean(flat, starts, program, ranks, out):
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
     total, finite = np.empty(WIDTH), True
     for at in range(0, out.size, WIDTH):
-        finite &= finite_tile(flat, starts, at)
-        sort_tile(flat, starts, at, program, buffers)
+        finite &= sort_tile(flat, starts, at, program, ranks, buffers)
         mean_tile(ranks, buffers, total, out[at : at + WIDTH])
     return finite
 
@@ -190,7 +226,7 @@ def closest_to_median(flat, starts, program, ranks, gamma, out):
     k = starts.size
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
     for at in range(0, out.size, WIDTH):
-        sort_tile(flat, starts, at, program, buffers)
+        sort_tile(flat, starts, at, program, ranks, buffers)
         lower, upper = ranks[(k - 1) // 2] * WIDTH, ranks[k // 2] * WIDTH
         for j in range(min(WIDTH, out.size - at)):
             first, last = 0, k - 1
@@ -222,7 +258,7 @@ def middle_direction(flat, starts, previous, program, ranks, out):
     total = np.empty(WIDTH)
     for at in range(0, out.size, WIDTH):
         p = previous[at : at + WIDTH]
-        sort_tile(flat, starts, at, program, buffers)
+        sort_tile(flat, starts, at, program, ranks, buffers)
         total[:] = 0.0
         for rank in ranks:
             row = buffers[rank * WIDTH :][: p.size]
@@ -257,24 +293,22 @@ def kept_share(flat, starts, at, edge, beta, counts, share):
 
 @kernel(any_order=True)
 def kept(x, low, high, low_share, high_share):
-    """How many of the values x [m] are kept, as in `kept_fraction`; 0, or NaN as `zero` has it."""
-    total, poison = 0.0, x[0] * 0
+    """How many of the values x [m] are kept, as in `kept_fraction`."""
+    total = 0.0
     for j in range(x.size):
         term = 1.0 if (x[j] > low[j]) & (x[j] < high[j]) else 0.0
         term = low_share[j] if x[j] == low[j] else term
         total += high_share[j] if x[j] == high[j] else term
-        poison += x[j] * 0
-    return total, poison
+    return total
 
 
 @kernel(any_order=True)
 def kept_whole(x, low, high):
     """The same where no kept value is shared with a dropped one."""
-    total, poison = np.float32(0), x[0] * 0
+    total = np.float32(0)
     for j in range(x.size):
         total += np.float32((x[j] >= low[j]) & (x[j] <= high[j]))
-        poison += x[j] * 0
-    return np.float64(total), poison
+    return np.float64(total)
 
 
 @kernel()
@@ -300,7 +334,7 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
     result = np.zeros((3, k))
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
-        sort_tile(flat, starts, at, program, buffers)
+        result[2] += not sort_tile(flat, starts, at, program, ranks, buffers)
         mean_tile(kept_ranks, buffers, total, out[at : at + m])
         low = buffers[kept_ranks[0] * WIDTH :][:m]
         high = buffers[kept_ranks[-1] * WIDTH :][:m]
@@ -319,10 +353,9 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
         for i in range(k):
             x = flat[starts[i] + at : starts[i] + at + m]
             if shared:
-                inside, poison = kept(x, low, high, low_share, high_share)
+                inside = kept(x, low, high, low_share, high_share)
             else:
-                inside, poison = kept_whole(x, low, high)
-            result[2, i] += poison != 0
+                inside = kept_whole(x, low, high)
             result[0, i] += counted - inside
             result[1, i] += inside
     return result
