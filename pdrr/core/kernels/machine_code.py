@@ -89,8 +89,25 @@ def prefetch(_: Any, flat: Any, at: Any) -> Any:  # noqa: ARG001  # their types 
         own = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
         function = cgutils.get_or_insert_function(builder.module, own, "llvm.prefetch.p0i8")
         line = builder.bitcast(builder.gep(array.data, [values[1]]), byte)
-        read, first_cache, data = (ir.Constant(whole, value) for value in (0, 3, 1))
-        builder.call(function, [line, read, first_cache, data])
+        read, second_cache, data = (ir.Constant(whole, value) for value in (0, 2, 1))
+        builder.call(function, [line, read, second_cache, data])
         return context.get_dummy_value()
 
     return types.void(flat, types.intp), ask
+
+
+@intrinsic
+def borrowed(_: Any, array: Any) -> Any:
+    """The same array, for whose parts nobody counts references; its owner must outlive it.
+
+    A loop that cuts rows out of an array counts each of them up and down, which takes longer than
+    a short row does. What a compiled function is called with lives as long as the call.
+    """
+
+    def uncounted(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        same = context.make_array(signature.args[0])(context, builder, values[0])
+        same.meminfo = cgutils.get_null_value(same.meminfo.type)
+        same.parent = cgutils.get_null_value(same.parent.type)
+        return same._getvalue()
+
+    return array(array), uncounted

@@ -14,13 +14,16 @@ import numpy as np
 
 from pdrr.core.kernels.columns import add_rows, finite_sums, grown
 from pdrr.core.kernels.keys import bits, largest, turned
-from pdrr.core.kernels.machine_code import kernel
+from pdrr.core.kernels.machine_code import borrowed, kernel
 from pdrr.core.kernels.network import GROUP
 from pdrr.core.kernels.sums import request
 from pdrr.core.order import HUGE, SHRINK
 
 WIDTH = 128
 """Coordinates in a tile. With more, rows of a tile would share lines of the first cache."""
+
+LANES = WIDTH // 8
+"""Counts of a model that are kept apart, side by side in a vector register."""
 
 
 @kernel()
@@ -137,6 +140,8 @@ def sort_tile(flat, starts, at, program, ranks, buffers):
 
     True if all are finite.
     """
+    flat, starts, program = borrowed(flat), borrowed(starts), borrowed(program)
+    ranks, buffers = borrowed(ranks), borrowed(buffers)
     k, size = starts.size, GROUP * WIDTH
     x, cells = bits(flat), bits(buffers)
     whole = k // GROUP * GROUP
@@ -161,10 +166,10 @@ def sort_tile(flat, starts, at, program, ranks, buffers):
         least, most = sort_group(x0, x1, x2, x3, x4, x5, x6, x7, cells[whole * WIDTH :][:size])
         low, high = min(low, least), max(high, most)
     parts = program.shape[0]
-    part = -(-k // max(parts, 1))
+    part, ahead = -(-k // max(parts * 8, 1)), at // WIDTH % 8
     for t in range(parts):
-        for i in range(t * part, min((t + 1) * part, k)):
-            request(flat, starts[i] + at + WIDTH, WIDTH)
+        for i in range(ahead + t * part * 8, min(k, (t + 1) * part * 8), 8):
+            request(flat, starts[i] + at + WIDTH, 8 * WIDTH)
         a, b = cells[program[t, 0] * size :][:size], cells[program[t, 1] * size :][:size]
         u, v = cells[program[t, 2] * size :][:size], cells[program[t, 3] * size :][:size]
         merge(a, b, u, v)
@@ -180,6 +185,8 @@ def sort_tile(flat, starts, at, program, ranks, buffers):
 @kernel()
 def mean_tile(ranks, buffers, total, out):
     """Mean of the sorted middle rows, added from small to large as NumPy adds them."""
+    ranks, buffers = borrowed(ranks), borrowed(buffers)
+    total, out = borrowed(total), borrowed(out)
     m = out.size
     for j in range(m):
         total[j] = 0.0
@@ -302,13 +309,35 @@ def kept(x, low, high, low_share, high_share):
     return total
 
 
-@kernel(any_order=True)
-def kept_whole(x, low, high):
-    """The same where no kept value is shared with a dropped one."""
-    total = np.float32(0)
-    for j in range(x.size):
-        total += np.float32((x[j] >= low[j]) & (x[j] <= high[j]))
-    return np.float64(total)
+@kernel()
+def one_if(x, low, high):
+    """1 for a value within, 0 for one without."""
+    return np.int32((x >= low) & (x <= high))
+
+
+@kernel()
+def kept_whole(x, low, high, lanes):
+    """Add how many of the values x [WIDTH] are kept to `lanes` [LANES]; none is shared."""
+    for j in range(LANES):
+        n = lanes[j]
+        n += one_if(x[j], low[j], high[j])
+        n += one_if(x[LANES + j], low[LANES + j], high[LANES + j])
+        n += one_if(x[2 * LANES + j], low[2 * LANES + j], high[2 * LANES + j])
+        n += one_if(x[3 * LANES + j], low[3 * LANES + j], high[3 * LANES + j])
+        n += one_if(x[4 * LANES + j], low[4 * LANES + j], high[4 * LANES + j])
+        n += one_if(x[5 * LANES + j], low[5 * LANES + j], high[5 * LANES + j])
+        n += one_if(x[6 * LANES + j], low[6 * LANES + j], high[6 * LANES + j])
+        n += one_if(x[7 * LANES + j], low[7 * LANES + j], high[7 * LANES + j])
+        lanes[j] = n
+
+
+@kernel()
+def kept_of_tile(flat, starts, at, low, high, lanes):
+    """The same for the tile at `at` of each model; `lanes` are [k, LANES]."""
+    flat, starts, lanes = borrowed(flat), borrowed(starts), borrowed(lanes)
+    low, high = borrowed(low), borrowed(high)
+    for i in range(starts.size):
+        kept_whole(flat[starts[i] + at :][:WIDTH], low, high, lanes[i])
 
 
 @kernel()
@@ -331,31 +360,39 @@ def count(flat, starts, previous, program, ranks, beta, zero_change, out):
     total, low_share, high_share = np.empty(WIDTH), np.empty(WIDTH), np.empty(WIDTH)
     counts = np.empty((2, WIDTH), np.int32)
     kept_ranks = ranks[1:-1] if beta else ranks
+    lanes, counted = np.zeros((k, LANES), np.int32), 0
     result = np.zeros((3, k))
     for at in range(0, out.size, WIDTH):
         m = min(WIDTH, out.size - at)
         result[2] += not sort_tile(flat, starts, at, program, ranks, buffers)
         mean_tile(kept_ranks, buffers, total, out[at : at + m])
-        low = buffers[kept_ranks[0] * WIDTH :][:m]
-        high = buffers[kept_ranks[-1] * WIDTH :][:m]
-        shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m]) if beta else False
-        shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m]) if beta else False
+        low = buffers[kept_ranks[0] * WIDTH :][:WIDTH]
+        high = buffers[kept_ranks[-1] * WIDTH :][:WIDTH]
+        shared = any_equal(low[:m], buffers[ranks[0] * WIDTH :][:m]) if beta else False
+        shared |= any_equal(high[:m], buffers[ranks[-1] * WIDTH :][:m]) if beta else False
         if shared:
-            kept_share(flat, starts, at, low, beta, counts, low_share)
-            kept_share(flat, starts, at, high, beta, counts, high_share)
-        counted = m
+            kept_share(flat, starts, at, low[:m], beta, counts, low_share)
+            kept_share(flat, starts, at, high[:m], beta, counts, high_share)
+        here = m
         if not zero_change:
             for j in range(m):
                 if out[at + j] == previous[at + j]:
                     # no value lies in this interval or at its ends: nothing is kept
                     low[j], high[j] = np.inf, -np.inf
-                    counted -= 1
-        for i in range(k):
-            x = flat[starts[i] + at : starts[i] + at + m]
-            if shared:
+                    here -= 1
+        for j in range(m, WIDTH):
+            low[j], high[j] = np.inf, -np.inf
+        if shared:
+            for i in range(k):
+                x = flat[starts[i] + at :][:m]
                 inside = kept(x, low, high, low_share, high_share)
-            else:
-                inside = kept_whole(x, low, high)
-            result[0, i] += counted - inside
-            result[1, i] += inside
+                result[0, i] += here - inside
+                result[1, i] += inside
+        else:
+            counted += here
+            kept_of_tile(flat, starts, at, low, high, lanes)
+    for i in range(k):
+        inside = lanes[i].sum()
+        result[0, i] += counted - inside
+        result[1, i] += inside
     return result
