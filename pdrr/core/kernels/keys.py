@@ -5,13 +5,13 @@ negative ones are turned. What is turned twice is as before. Everything has a pl
 infinities lie before or behind the finite numbers.
 """
 
-# mypy: disable-error-code="no-untyped-def"
-# ruff: noqa: ARG001  # Numba looks at the types of the arguments
+# ruff: noqa: ARG005  # Numba looks at the types of the arguments
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import types
 from numba.extending import overload
 
 LARGEST = {
@@ -20,38 +20,38 @@ LARGEST = {
 }
 
 
-def _whole(x):
+def _whole(x: Any) -> Any:
     """The whole numbers as long as a value of Numba's type `x`."""
     return np.int32 if x.bitwidth == 32 else np.int64
 
 
-def bits(x):
+def bits(x: Any) -> Any:
     """The memory of an array as whole numbers."""
 
 
 @overload(bits, inline="always")
-def _bits(x):
+def _bits(x: Any) -> Any:
     whole = _whole(x.dtype)
     return lambda x: x.view(whole)
 
 
-def turned(x):
+def turned(x: Any) -> Any:
     """The bits of a value as its key, or a key as the bits of its value."""
 
 
 @overload(turned, inline="always")
-def _turned(x):
+def _turned(x: Any) -> Any:
     whole = _whole(x)
     sign, behind = whole(x.bitwidth - 1), np.iinfo(whole).max
     # without the outer call Numba would go on with 64 bits
     return lambda x: whole(x ^ (whole(x >> sign) & whole(behind)))
 
 
-def largest(x):
-    """The key of the largest finite value, which is that value's bits; less 1, it is minus that of the smallest."""
+def largest(x: Any) -> Any:
+    """The key of the largest finite value; that of the smallest is minus this, less 1."""
 
 
 @overload(largest, inline="always")
-def _largest(x):
+def _largest(x: Any) -> Any:
     key = LARGEST[_whole(x)]
     return lambda x: key

@@ -96,8 +96,7 @@ def prefetch(_: Any, flat: Any, at: Any) -> Any:  # noqa: ARG001  # their types 
     return types.void(flat, types.intp), ask
 
 
-@intrinsic
-def borrowed(_: Any, array: Any) -> Any:
+def _borrowed(_: Any, array: Any) -> Any:
     """The same array, for whose parts nobody counts references; its owner must outlive it.
 
     A loop that cuts rows out of an array counts each of them up and down, which takes longer than
@@ -111,3 +110,6 @@ def borrowed(_: Any, array: Any) -> Any:
         return same._getvalue()
 
     return array(array), uncounted
+
+
+borrowed: Any = intrinsic(_borrowed)

@@ -22,6 +22,10 @@ from pdrr.core.order import HUGE, SHRINK
 WIDTH = 128
 """Coordinates in a tile. With more, rows of a tile would share lines of the first cache."""
 
+AHEAD = 8
+"""Tiles of a model that are asked for at once, of another part of the models each time: memory
+gives long runs faster than short ones."""
+
 LANES = WIDTH // 8
 """Counts of a model that are kept apart, side by side in a vector register."""
 
@@ -144,32 +148,26 @@ def sort_tile(flat, starts, at, program, ranks, buffers):
     ranks, buffers = borrowed(ranks), borrowed(buffers)
     k, size = starts.size, GROUP * WIDTH
     x, cells = bits(flat), bits(buffers)
-    whole = k // GROUP * GROUP
     end = largest(cells[0])
+    behind = cells[(k + 3 * GROUP - 1) * WIDTH :]  # of the spare rows the last: fills a group up
+    behind[:] = end
     low = high = turned(x[starts[0] + at])
-    for i in range(0, whole, GROUP):
-        x0, x1 = x[starts[i] + at :][:WIDTH], x[starts[i + 1] + at :][:WIDTH]
-        x2, x3 = x[starts[i + 2] + at :][:WIDTH], x[starts[i + 3] + at :][:WIDTH]
-        x4, x5 = x[starts[i + 4] + at :][:WIDTH], x[starts[i + 5] + at :][:WIDTH]
-        x6, x7 = x[starts[i + 6] + at :][:WIDTH], x[starts[i + 7] + at :][:WIDTH]
+    for i in range(0, k, GROUP):
+        x0 = x[starts[i] + at :][:WIDTH]
+        x1 = x[starts[i + 1] + at :][:WIDTH] if i + 1 < k else behind
+        x2 = x[starts[i + 2] + at :][:WIDTH] if i + 2 < k else behind
+        x3 = x[starts[i + 3] + at :][:WIDTH] if i + 3 < k else behind
+        x4 = x[starts[i + 4] + at :][:WIDTH] if i + 4 < k else behind
+        x5 = x[starts[i + 5] + at :][:WIDTH] if i + 5 < k else behind
+        x6 = x[starts[i + 6] + at :][:WIDTH] if i + 6 < k else behind
+        x7 = x[starts[i + 7] + at :][:WIDTH] if i + 7 < k else behind
         least, most = sort_group(x0, x1, x2, x3, x4, x5, x6, x7, cells[i * WIDTH :][:size])
         low, high = min(low, least), max(high, most)
-    if whole < k:  # the last group is filled up, in a buffer that holds nothing yet
-        y = cells[(whole + GROUP) * WIDTH :][:size]
-        y[:] = end
-        for i in range(whole, k):
-            y[(i - whole) * WIDTH :][:WIDTH] = x[starts[i] + at :][:WIDTH]
-        x0, x1 = y[:WIDTH], y[WIDTH:][:WIDTH]
-        x2, x3 = y[2 * WIDTH :][:WIDTH], y[3 * WIDTH :][:WIDTH]
-        x4, x5 = y[4 * WIDTH :][:WIDTH], y[5 * WIDTH :][:WIDTH]
-        x6, x7 = y[6 * WIDTH :][:WIDTH], y[7 * WIDTH :][:WIDTH]
-        least, most = sort_group(x0, x1, x2, x3, x4, x5, x6, x7, cells[whole * WIDTH :][:size])
-        low, high = min(low, least), max(high, most)
     parts = program.shape[0]
-    part, ahead = -(-k // max(parts * 8, 1)), at // WIDTH % 8
+    part = -(-k // max(parts * AHEAD, 1)) * AHEAD
     for t in range(parts):
-        for i in range(ahead + t * part * 8, min(k, (t + 1) * part * 8), 8):
-            request(flat, starts[i] + at + WIDTH, 8 * WIDTH)
+        for i in range(t * part + at // WIDTH % AHEAD, min((t + 1) * part, k), AHEAD):
+            request(flat, starts[i] + at + WIDTH, AHEAD * WIDTH)
         a, b = cells[program[t, 0] * size :][:size], cells[program[t, 1] * size :][:size]
         u, v = cells[program[t, 2] * size :][:size], cells[program[t, 3] * size :][:size]
         merge(a, b, u, v)
