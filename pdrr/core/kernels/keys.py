@@ -29,7 +29,7 @@ def bits(x: Any) -> Any:
     """The memory of an array as whole numbers."""
 
 
-@overload(bits, inline="always")
+@overload(bits, inline="always", strict=False)
 def _bits(x: Any) -> Any:
     whole = _whole(x.dtype)
     return lambda x: x.view(whole)
@@ -39,7 +39,7 @@ def turned(x: Any) -> Any:
     """The bits of a value as its key, or a key as the bits of its value."""
 
 
-@overload(turned, inline="always")
+@overload(turned, inline="always", strict=False)
 def _turned(x: Any) -> Any:
     whole = _whole(x)
     sign, behind = whole(x.bitwidth - 1), np.iinfo(whole).max
@@ -51,7 +51,7 @@ def largest(x: Any) -> Any:
     """The key of the largest finite value; that of the smallest is minus this, less 1."""
 
 
-@overload(largest, inline="always")
+@overload(largest, inline="always", strict=False)
 def _largest(x: Any) -> Any:
     key = LARGEST[_whole(x)]
     return lambda x: key
