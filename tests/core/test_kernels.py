@@ -600,3 +600,44 @@ def test_models_are_neither_changed_nor_kept():
     assert krum(seen.clients, c=2).flags.writeable
     median(seen.clients)
     assert seen.clients.tobytes() == before
+
+
+# floats as whole numbers
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_keys_are_in_the_order_of_the_values_and_turn_back(dtype):
+    tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    up = np.array([tiny, np.finfo(dtype).tiny, 0.5, 1, np.nextafter(dtype(1), 2), huge], dtype)
+    values = np.concatenate([-up[::-1], [-0.0], [0.0], up]).astype(dtype)
+    outside = np.array([np.nan, -np.inf, np.inf, np.nan], dtype)
+    outside[0] = np.copysign(outside[0], -1)
+    keys = np.concatenate([values, outside]).view(f"i{np.dtype(dtype).itemsize}")
+    again = keys.copy()
+    sorting.turn(keys)
+    finite, (below, low, high, above) = keys[: len(values)], keys[len(values) :].tolist()
+    assert (np.diff(finite) > 0).all()
+    assert below < low == finite[0] - 1
+    assert finite[-1] + 1 == high < above
+    assert finite[0] == -finite[-1] - 1
+    sorting.turn(keys)
+    assert (keys == again).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("k", [1, 7, 8, 9, 50])
+def test_the_largest_finite_values_are_finite_and_nothing_beyond_is(k, bad, dtype):
+    x = (
+        np.random.default_rng(k)
+        .choice([-1, 0, 1, np.finfo(dtype).max, -np.finfo(dtype).max], size=(k, TILE + 1))
+        .astype(dtype)
+    )
+    middle, finite = numba.checked_middle(x, (k - 1) // 2)
+    assert finite
+    same(middle, PLAIN["checked_middle"](x, (k - 1) // 2)[0])
+    for column in (0, TILE - 1, TILE):
+        for row in {0, k // 2, k - 1}:
+            worse = x.copy()
+            worse[row, column] = bad
+            assert not numba.checked_middle(worse, (k - 1) // 2)[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.core.kernels.machine_code import kernel
+from pdrr.core.kernels.machine_code import borrowed, kernel
 from pdrr.core.kernels.sums import request
 from pdrr.core.order import SHRINK
 
@@ -40,6 +40,7 @@ def add_differences(x, base, total):
 @kernel()
 def add_all(flat, starts, at, base, total):
     """total = the sum over the models of a tile, or of its differences to `base`."""
+    flat, starts, base, total = borrowed(flat), borrowed(starts), borrowed(base), borrowed(total)
     m, n = total.size, 0
     total[:] = 0.0
     for start in starts:
@@ -106,6 +107,7 @@ def add_squares(x, average, total):
 @kernel()
 def moments(flat, starts, mu, sigma):
     """Mean and population standard deviation of the models into `mu` [d] and `sigma` [d]."""
+    flat, starts, mu, sigma = borrowed(flat), borrowed(starts), borrowed(mu), borrowed(sigma)
     nothing = np.empty(0, flat.dtype)
     for at in range(0, mu.size, WIDTH):
         m = min(WIDTH, mu.size - at)
@@ -132,6 +134,7 @@ def widen(x, low, high):
 @kernel()
 def extremes(flat, starts, low, high):
     """Smallest and largest value of the models into `low` [d] and `high` [d]."""
+    flat, starts, low, high = borrowed(flat), borrowed(starts), borrowed(low), borrowed(high)
     for at in range(0, low.size, WIDTH):
         m = min(WIDTH, low.size - at)
         first = flat[starts[0] + at : starts[0] + at + m]
@@ -156,6 +159,8 @@ def square_and_product(x, base, s):
 @kernel()
 def lengths(flat, starts, previous, direction):
     """[2, k]: squared lengths of the differences to `previous` [d], products with `direction`."""
+    flat, starts = borrowed(flat), borrowed(starts)
+    previous, direction = borrowed(previous), borrowed(direction)
     result = np.zeros((2, starts.size))
     for at in range(0, previous.size, WIDTH):
         m = min(WIDTH, previous.size - at)

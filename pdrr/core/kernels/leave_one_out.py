@@ -39,7 +39,7 @@ def kept_values(flat, starts, program, ranks, middle, edges, total):
     buffers = np.empty((starts.size + 3 * GROUP) * WIDTH, flat.dtype)
     for at in range(0, total.size, WIDTH):
         m = min(WIDTH, total.size - at)
-        sort_tile(flat, starts, at, program, buffers)
+        sort_tile(flat, starts, at, program, ranks, buffers)
         centre = buffers[ranks[middle] * WIDTH :][:m]
         low, high = buffers[ranks[0] * WIDTH :][:m], buffers[ranks[-1] * WIDTH :][:m]
         edges[0, at : at + m] = low

@@ -94,3 +94,22 @@ def prefetch(_: Any, flat: Any, at: Any) -> Any:  # noqa: ARG001  # their types 
         return context.get_dummy_value()
 
     return types.void(flat, types.intp), ask
+
+
+def _borrowed(_: Any, array: Any) -> Any:
+    """The same array, for whose parts nobody counts references; its owner must outlive it.
+
+    A loop that cuts rows out of an array counts each of them up and down, which takes longer than
+    a short row does. What a compiled function is called with lives as long as the call.
+    """
+
+    def uncounted(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        same = context.make_array(signature.args[0])(context, builder, values[0])
+        same.meminfo = cgutils.get_null_value(same.meminfo.type)
+        same.parent = cgutils.get_null_value(same.parent.type)
+        return same._getvalue()
+
+    return array(array), uncounted
+
+
+borrowed: Any = intrinsic(_borrowed)

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-GROUP = 4
+GROUP = 8
 """Rows that are moved together: `kernels.sorting` merges two sorted groups in registers."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.core.kernels.machine_code import kernel
+from pdrr.core.kernels.machine_code import borrowed, kernel
 from pdrr.core.kernels.network import GROUP
 from pdrr.core.kernels.sorting import WIDTH, any_equal, sort_tile, tally
 from pdrr.core.kernels.sums import PADDING, gram_tile, products, request
@@ -48,6 +48,7 @@ def rank_sums(flat, starts, d):
     Each value is compared with all others rather than sorted: for fifty models, side by side in
     vector registers, that takes less time than to sort them and to look up who came where.
     """
+    flat, starts = borrowed(flat), borrowed(starts)
     k = starts.size
     twice = np.empty(WIDTH, np.int32)
     result = np.zeros((2, k))
@@ -108,6 +109,7 @@ def side_products(flat, starts, d, program, ranks, beta, side):
     They are taken `side` rows by `side` rows, 3 or 5. `ranks` are those of the kept values and of
     the nearest dropped on each side.
     """
+    flat, starts = borrowed(flat), borrowed(starts)
     k, (width, _) = starts.size, gram_tile(side)
     padded, stride = (k + side - 1) // side * side, width + PADDING
     buffers = np.empty((k + 3 * GROUP) * WIDTH, flat.dtype)
@@ -118,7 +120,7 @@ def side_products(flat, starts, d, program, ranks, beta, side):
         end = min(begin + width, d)
         for at in range(begin, end, WIDTH):
             m = min(WIDTH, d - at)
-            sort_tile(flat, starts, at, program, buffers)
+            sort_tile(flat, starts, at, program, ranks, buffers)
             low, high = buffers[ranks[1] * WIDTH :][:m], buffers[ranks[-2] * WIDTH :][:m]
             shared = any_equal(low, buffers[ranks[0] * WIDTH :][:m])
             shared |= any_equal(high, buffers[ranks[-1] * WIDTH :][:m])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pdrr.core.kernels.machine_code import kernel, prefetch
+from pdrr.core.kernels.machine_code import borrowed, kernel, prefetch
 
 WIDTH = 512
 """Coordinates in a tile of differences, which stays in the cache of one processor."""
@@ -35,6 +35,7 @@ def zero(x):
 @kernel()
 def finite(flat, starts, d):
     """bool [k]: which models have finite values only."""
+    flat, starts = borrowed(flat), borrowed(starts)
     result = np.ones(starts.size, np.bool_)
     for i in range(starts.size):
         bad = 0
@@ -66,6 +67,7 @@ def request_part(flat, starts, at, m, part, parts):
 @kernel()
 def differences(flat, starts, base, at, m, rows, stride):
     """The float64 differences of each model to `base` [d] (to 0 if it is empty), a row each."""
+    flat, starts, base, rows = borrowed(flat), borrowed(starts), borrowed(base), borrowed(rows)
     for i in range(starts.size):
         x = flat[starts[i] + at : starts[i] + at + m]
         row = rows[i * stride : i * stride + m]
@@ -194,6 +196,7 @@ def gram_tile(side):
 @kernel()
 def products(rows, stride, m, side, result, i, j):
     """Add inner products of `side` rows from i on with `side` rows from j on to `result`."""
+    rows, result = borrowed(rows), borrowed(result)
     out = result[i : i + side, j : j + side]
     if side == 5:
         products_5(rows, stride, i * stride, j * stride, m, out)
@@ -275,6 +278,8 @@ def sign_tile(x, base, y):
 @kernel()
 def sign_sums(flat, starts, previous, chosen):
     """[3, k + 1]: the sums of `sign_tile` with y = Sgn(chosen - previous), for y itself last."""
+    flat, starts = borrowed(flat), borrowed(starts)
+    previous, chosen = borrowed(previous), borrowed(chosen)
     k = starts.size
     y = np.empty(SIGNS, np.float32)
     result = np.zeros((3, k + 1))
