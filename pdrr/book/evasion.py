@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.readings import shown
 from pdrr.book.style import LINE, STYLE
 from pdrr.claims.words import digits, short
@@ -164,22 +165,34 @@ def _handles(cells: pd.DataFrame) -> list[Line2D]:
     ]
 
 
-def worst_table(records: Records) -> Styler:
-    """For each rule and family: where each defence leaves most, how much, accuracy and MAR."""
-    cells, rows = main_knowledge(left_over(records)), {}
-    for place, own in cells.groupby(["rule", "beta", "family"], sort=False):
-        rule, beta, family = _parts(place)
-        row: dict[str, str] = {}
-        for defence in DEFENCES:
-            most = worst(own[own["defence"] == defence])
-            row[f"{defence}: most at"] = at(most) or "–"
-            row[f"{defence}: damage, alone → left"] = (
-                f"{_harm(most, 'alone_harm')} → {_harm(most, 'harm')}"
-            )
-            row[f"{defence}: accuracy"] = f"{most['accuracy']:.2f}"
-            row[f"{defence}: MAR"] = short(most["mar"])
-        rows[f"{in_words(rule, beta)}, {family}"] = row
-    return shown(rows)
+def worst_tables(records: Records) -> list[Styler]:
+    """A table for each rule: where each defence leaves most of each family, how much, and MAR.
+
+    What is smaller of the two that are left stands out. The accuracies are in the figure's numbers.
+    """
+    cells, tables = main_knowledge(left_over(records)), []
+    for place, of_rule in cells.groupby(["rule", "beta"], sort=False):
+        rows: dict[str, list[str]] = {}
+        words = in_words(*_parts(place))
+        for family, own in of_rule.groupby("family", sort=False):
+            most = {name: worst(own[own["defence"] == name]) for name in DEFENCES}
+            least = min(DEFENCES, key=lambda name: most[name]["harm"])
+            unit = ", in steps" if family in HUGE else ""
+            rows[f"{family}{unit}"] = [
+                text
+                for name, row in most.items()
+                for text in (
+                    at(row) or "–",
+                    _number(row, "alone_harm"),
+                    f"<b>{_number(row, 'harm')}</b>" if name == least else _number(row, "harm"),
+                    short(row["mar"]),
+                )
+            ]
+        named = [(name, column) for name in DEFENCES for column in ("at", "alone", "left", "MAR")]
+        header = pd.MultiIndex.from_tuples(named)
+        frame = pd.DataFrame(list(rows.values()), list(rows), header)
+        tables.append(styled(frame, "schemes numbers").set_caption(f"{words[0].upper()}{words[1:]}."))
+    return tables
 
 
 def points_table(records: Records) -> Styler:
@@ -202,8 +215,12 @@ def points_table(records: Records) -> Styler:
 
 def _harm(row: Any, column: str) -> str:
     """Shares of the step in two digits; steps, where values are huge, as a number of steps."""
+    return f"{_number(row, column)}{' steps' * (row['family'] in HUGE)}"
+
+
+def _number(row: Any, column: str) -> str:
     if row["family"] in HUGE:
-        return f"{digits(row[column], 2)} steps"
+        return digits(row[column], 2)
     return f"{row[column]:.2f}".replace("-0.00", "0.00")
 
 

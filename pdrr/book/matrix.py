@@ -175,18 +175,30 @@ def _over(auc: float) -> str:
     return ON_DARK if abs(auc - 0.5) > 0.3 else ON_LIGHT
 
 
-def rates_table(records: Records) -> Styler:
-    """FAR and MAR of each detector that flags, attack by attack; the share flagged in quiet."""
+def rates_tables(records: Records) -> list[Styler]:
+    """FAR, and MAR below it, of each detector that flags: a table for each group of attacks.
+
+    Best detector first, a column for each attack; where nobody attacks, the share that is flagged.
+    """
     found = cells(records)
-    found = found.iloc[np.argsort(found["attack"] != NOBODY, kind="stable")]  # quiet first
-    rows: dict[str, dict[str, str]] = {}
-    columns = [scheme for scheme in worst(records).index if flags(scheme)]
-    for cell in found[found["scheme"].isin(columns)].to_dict("records"):
-        text = short(round(cell["far"], 2))
-        if cell["attack"] != NOBODY:
-            text += f" / {short(round(cell['mar'], 2))}"
-        rows.setdefault(cell["row"], {})[cell["scheme"]] = text
-    return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), "schemes")
+    quiet = found["attack"] == NOBODY
+    schemes = [scheme for scheme in worst(records).index if flags(scheme)]
+    tables = []
+    for group in (NOBODY, *GROUPS):
+        own = found[quiet if group == NOBODY else (found["group"] == group) & ~quiet]
+        columns: dict[str, dict[str, str]] = {}
+        for cell in own[own["scheme"].isin(schemes)].to_dict("records"):
+            text = short(round(cell["far"], 2))
+            if group != NOBODY:
+                mar = short(round(cell["mar"], 2))
+                text = f"<b>{text}<br>{mar}</b>" if cell["faultless"] else f"{text}<br>{mar}"
+            columns.setdefault(cell["row"], {})[cell["scheme"]] = text
+        if columns:
+            table = pd.DataFrame(columns).reindex(schemes).fillna("–")
+            kind = "schemes numbers" if group == NOBODY else "schemes numbers upright"
+            words = "nobody attacks" if group == NOBODY else group
+            tables.append(styled(table, kind).set_caption(f"{words[0].upper()}{words[1:]}."))
+    return tables
 
 
 def seconds_table(records: Records) -> Styler:

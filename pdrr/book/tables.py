@@ -248,9 +248,8 @@ def provenance_table(records: Records) -> Styler:
     }
     if command:
         rows["again"] = f"<code>{escape(command)}</code>"
-    return styled(
-        pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)), "provenance"
-    )
+    shown = styled(pd.DataFrame({"": rows.values()}, list(rows)), "provenance")
+    return shown.set_caption("Where these numbers come from")
 
 
 def _parameters(settings: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, str]:

@@ -102,12 +102,16 @@ def test_the_figure_has_a_panel_for_each_group_and_marks_errors(records):
     assert [text.get_text() for text in last.texts] == [".90", ".75", ".50", ".05"]
 
 
-def test_the_table_has_rates_of_those_that_flag(records):
-    table = matrix.rates_table(records).data
-    assert list(table) == ["Co-trimming", "DnC", "PDRR (median)"]
-    assert table.index[0] == "nobody attacks"
-    assert table.loc["nobody attacks"].tolist() == ["0", ".25", ".50"]
-    assert table.loc["Krum (full)"].tolist() == ["0 / .50", ".25 / 0", "0 / 0"]
+def test_each_group_has_a_table_with_the_rates_of_those_that_flag(records):
+    quiet, paper, clones, others = matrix.rates_tables(records)
+    captions = [table.caption for table in (quiet, paper, clones, others)]
+    assert captions == [f"{name[0].upper()}{name[1:]}." for name in ("nobody attacks", *matrix.GROUPS)]
+    assert list(quiet.data.index) == ["Co-trimming", "DnC", "PDRR (median)"]
+    assert quiet.data["nobody attacks"].tolist() == ["0", ".25", ".50"]
+    assert paper.data["Krum (full)"].tolist() == ["0<br>.50", ".25<br>0", "<b>0<br>0</b>"]
+    assert list(clones.data) == ["ALIE (full)"]
+    assert "ours" in paper.to_html().split("PDRR (median)")[1]
+    assert "ours" not in paper.to_html().split("PDRR (median)")[0].split("<table")[1]
 
 
 def test_seconds_are_the_median_and_the_longest(records):
