@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import evasion
 from pdrr.experiments.evasion import ALONE, PLAIN
 from pdrr.experiments.records import Records
@@ -107,8 +107,8 @@ def test_every_point_that_was_tried_has_a_row(records):
 
 
 def test_the_figure_sets_damage_left_against_damage_without(records):
-    figure = evasion.curves(records)
-    pdrr, ours = figure.axes
+    drawing = evasion.curves(records)
+    pdrr, ours = axes(drawing)
     assert [ax.get_title(loc="left") for ax in (pdrr, ours)] == [
         "PDRR, trimmed mean (β = 1)",
         "Co-trimming, trimmed mean (β = 1)",
@@ -126,8 +126,9 @@ def test_the_figure_sets_damage_left_against_damage_without(records):
         assert ax.get_xlim() == ax.get_ylim()
         assert ax.get_xlim()[1] > 1  # without the huge values, and without full knowledge
         assert ax.get_xlim()[1] < 2
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["decoy", "shift", "camps", "the paper's attack", "no defence at all"]
+    words = [words for _, _, words in drawing.key]
+    assert words == ["decoy", "shift", "camps", "the paper's attack", "no defence at all"]
+    assert [glyph for glyph, _, _ in drawing.key] == ["▼", "◆", "▲", "★", "─"]
 
 
 def test_the_findings_say_what_hiding_buys_and_what_it_costs(records):
