@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -26,7 +27,7 @@ TARGETED = (*PAPER, "alie", "ipm", "min_max", "min_sum", "shift", "mimic")
 WEAK = ("sign_flip", "alie_noise")
 """Attacks of which a fifth may be missed."""
 
-LONG = 28  # letters of a title that needs two lines
+LONG = 22  # letters of a line
 
 
 def matrices(records: Records) -> Drawing:
@@ -41,7 +42,7 @@ def matrices(records: Records) -> Drawing:
             own = table[table["attack"] == run["attack"]]
             alike = own.pivot_table(index="client", columns="other", values="likeness").to_numpy()
             image = ax.imshow(alike, cmap="RdBu_r", vmin=-1, vmax=1, extent=(0.5, 50.5, 50.5, 0.5))
-            ax.set_title(title.replace(", ", ",\n") if len(title) > LONG else title)
+            ax.set_title(fill(title, LONG))
             flags = "nobody is flagged" if not run["flagged"] else f"{run['flagged']} are flagged"
             ax.set_xlabel(f"gap {run['gap']:.1f}, critical {run['critical']:.1f}:\n{flags}")
             ax.set(xticks=[1, 20, 50], yticks=[1, 20, 50], ylabel="client (1 to 20 attack)")
@@ -83,7 +84,7 @@ def errors(records: Records) -> Drawing:
     panels = {}
     with mpl.rc_context({**BESIDE, "axes.grid": False}):
         for rate, title in (("mar", "attackers missed"), ("far", "honest models flagged")):
-            panels[title] = Figure(figsize=(4.3, 0.28 * len(rows) + 1.3), layout="constrained")
+            panels[title] = Figure(figsize=(4.6, 0.36 * len(rows) + 1), layout="constrained")
             ax = panels[title].subplots()
             cells = attacked.pivot_table(index="words", columns="size", values=rate, sort=False)
             cells = cells.reindex(index=rows, columns=columns)
@@ -92,8 +93,8 @@ def errors(records: Records) -> Drawing:
                 text = "" if np.isnan(value) else "0" if value == 0 else short(value)
                 colour = ON_DARK if value > 0.6 else ON_LIGHT
                 ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
-            ax.set_xticks(range(len(columns)), columns)
-            ax.set_yticks(range(len(rows)), rows)
+            ax.set_xticks(range(len(columns)), columns, fontsize=9)
+            ax.set_yticks(range(len(rows)), [fill(row, LONG) for row in rows], fontsize=9)
             ax.set_title(title)
             ax.set_xlabel("attackers, of so many clients")
     return Drawing(panels, records.table)

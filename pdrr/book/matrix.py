@@ -33,10 +33,10 @@ CLONES = (
 GROUPS = ("the paper's attacks", "clones inside the cloud", "others")
 HARM = 0.01  # of the accuracy, below which an attack does none
 INVERTED = 0.1  # an AUC below it ranks the benign models as the suspicious ones
-WORST = "worst case of those in black"
+WORST = "the worst of those that do damage"
 KEY = (
     ("■", "#053061", "AUC 1, sees"),
-    ("■", "#999999", "white: AUC .5, blind"),
+    ("□", INK, "AUC .5, blind"),
     ("■", "#67001f", "AUC 0, inverted"),
     ("●", INK, "flags exactly the attackers"),
     ("▲", INK, "flags benign models"),
@@ -110,7 +110,7 @@ def matrix(records: Records) -> Drawing:
     harmful = set(lost.index[lost >= HARM])
     panels = {}
     with mpl.rc_context({**BESIDE, "axes.grid": False}):
-        panels[WORST] = _figure(1 + LETTERS, detectors)
+        panels[WORST] = _figure(detectors)
         ax = panels[WORST].subplots()
         _heat(ax, last[["auc"]])
         for y, (value, row) in enumerate(zip(last["auc"], last["row"], strict=True)):
@@ -125,7 +125,7 @@ def matrix(records: Records) -> Drawing:
                 continue
             wide = own.pivot_table(index="scheme", columns="row", values="auc", sort=False)
             attacks = list(wide)
-            panels[group] = _figure(len(attacks), detectors)
+            panels[group] = _figure(detectors)
             ax = panels[group].subplots()
             _heat(ax, wide.reindex(detectors))
             _marks(ax, own, detectors, attacks)
@@ -137,12 +137,11 @@ def matrix(records: Records) -> Drawing:
     return Drawing(panels, records.table, key=KEY)
 
 
-def _figure(columns: int, detectors: Sequence[str]) -> Figure:
-    size = (2.2 + 0.24 * columns, 0.25 * len(detectors) + 2.2)
-    return Figure(figsize=size, layout="constrained")
+def _figure(detectors: Sequence[str]) -> Figure:
+    return Figure(figsize=(4.4, 0.25 * len(detectors) + 2.2), layout="constrained")
 
 
-LETTERS = 8  # columns of a panel that are the name of an attack
+LETTERS = 10  # columns of a panel that are the name of an attack
 DOT: dict[str, Any] = {"color": "black", "ls": "", "marker": "o", "ms": 3.5}
 ALARM: dict[str, Any] = {"color": "black", "ls": "", "marker": "^", "ms": 3.5}
 MISS: dict[str, Any] = {"color": "black", "ls": "", "marker": "x", "ms": 4, "mew": 1.1}

@@ -69,7 +69,7 @@ def alarms(records: Records) -> Drawing:
             ax = panels[str(kind)].subplots()
             _panel(ax, own.set_index("scheme").reindex(order))
             ax.set_title(str(kind))
-            ax.set_xlabel("share of honest models that are flagged")
+            ax.set_xlabel("share that is flagged")
     return Drawing(panels, records.table, key=KEY)
 
 

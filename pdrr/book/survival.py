@@ -56,12 +56,13 @@ def lives(records: Records) -> Drawing:
     with mpl.rc_context(BESIDE):
         for rule, (column, words) in product(rules, MEASURES.items()):
             own = table[table["rule"] == rule]
-            title = f"{in_words(rule, own['beta'].iloc[0])}, {words}"
-            panels[title] = Figure(figsize=(4.3, 2.9), layout="constrained")
+            rule_in_words = in_words(rule, own["beta"].iloc[0])
+            title = f"{rule_in_words}, {words}"
+            panels[title] = Figure(figsize=(4.3, 3), layout="constrained")
             ax = panels[title].subplots()
             _panel(ax, own, column)
             ax.set(xlabel="round", ylabel="error rate")
-            ax.set_title(title)
+            ax.set_title(f"{rule_in_words}\n{words}")
     return Drawing(panels, records.table)
 
 

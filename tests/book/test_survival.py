@@ -34,10 +34,10 @@ def test_each_rule_has_a_panel_of_all_images_and_one_of_the_worst_decile():
     )
     titles = [ax.get_title(loc="left") for ax in axes(survival.lives(both))]
     assert titles == [
-        "Krum, all images",
-        "Krum, worst decile of writers",
-        "trimmed mean (β = 10), all images",
-        "trimmed mean (β = 10), worst decile of writers",
+        "Krum\nall images",
+        "Krum\nworst decile of writers",
+        "trimmed mean (β = 10)\nall images",
+        "trimmed mean (β = 10)\nworst decile of writers",
     ]
 
 
