@@ -216,7 +216,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         interval(low, high)
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
-    table["detection [s]"] = runs["detection_s"].map("{:.1f}".format)
+    table["time [s]"] = runs["detection_s"].map("{:.1f}".format)
     return styled(table, "runs").relabel_index(list(rows), axis="index")
 
 
