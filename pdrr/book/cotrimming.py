@@ -27,7 +27,7 @@ TARGETED = (*PAPER, "alie", "ipm", "min_max", "min_sum", "shift", "mimic")
 WEAK = ("sign_flip", "alie_noise")
 """Attacks of which a fifth may be missed."""
 
-LONG = 22  # letters of a line
+LONG = 26  # letters of a line
 
 
 def matrices(records: Records) -> Drawing:

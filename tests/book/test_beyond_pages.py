@@ -207,7 +207,7 @@ def test_errors_have_a_cell_for_each_attack_and_number(colluders):
         "IPM attack",
         "Min-Max attack",
         "sign flip",
-        "ALIE attack with\nnoise",
+        "ALIE attack with noise",
     ]
     assert [text.get_text() for text in alarms.texts] == ["0", ".10", "", "0", "", "0", "", "0"]
 
