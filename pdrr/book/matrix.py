@@ -124,7 +124,7 @@ def matrix(records: Records) -> Drawing:
             if own.empty:
                 continue
             wide = own.pivot_table(index="scheme", columns="row", values="auc", sort=False)
-            attacks = list(wide)
+            attacks = [str(name) for name in wide]
             panels[group] = _figure(detectors)
             ax = panels[group].subplots()
             _heat(ax, wide.reindex(detectors))

@@ -59,9 +59,9 @@ def verdicts_html(table: pd.DataFrame) -> str:
                 f"</summary>{parts}</details></section>"
             )
         else:
-            claims = _table(own, columns, name, whole)
+            parts = _table(own, columns, name, whole)
             sections.append(
-                f"<details><summary><h3>{name}</h3> {numbers}</summary>{claims}</details>"
+                f"<details><summary><h3>{name}</h3> {numbers}</summary>{parts}</details>"
             )
     numbers = badges(table["verdict"][counted])
     kind = "verdicts whole" if whole else "verdicts"

@@ -51,7 +51,7 @@ def attacks_found(records: Records) -> pd.Series:
 def more_attacks_found(records: Records, *, of: str) -> pd.Series:
     """The share of the attacks that one detector finds minus that of each other."""
     found = _found(records)
-    return found[of] - found.drop(of)
+    return pd.Series(found[of] - found.drop(of))
 
 
 @measure
