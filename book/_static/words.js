@@ -1,4 +1,4 @@
-// The glossary's tips, the verdicts' filter, and folds that are open on paper.
+// The glossary's tips, the verdicts' filter, and folds that open for an address and on paper.
 document.addEventListener("DOMContentLoaded", () => {
   // a tip stays inside the column of text, and Escape takes it away
   for (const term of document.querySelectorAll("a.pdrr-term")) {
@@ -18,15 +18,32 @@ document.addEventListener("DOMContentLoaded", () => {
         term.classList.add("dismissed");
   });
 
-  // without this script all verdicts are there, one after the other
+  // an address that names what lies in a fold opens it, and so does a word that was searched for
+  const unfold = place => {
+    for (let fold = place?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  };
+  const reveal = () => {
+    const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!named) return;
+    unfold(named.matches("section") ? named.querySelector("summary") : named);
+    named.scrollIntoView();
+  };
+
+  // without this script all verdicts are open, one after the other
   for (const place of document.querySelectorAll(".verdicts.whole")) {
     const rows = [...place.querySelectorAll("tbody tr")];
+    const folds = [...place.querySelectorAll("details")].slice(1);
     const kinds = [...new Set(rows.map(row => row.dataset.verdict))];
     const form = document.createElement("form");
     form.setAttribute("role", "search");
     form.setAttribute("aria-label", "Claims");
     const boxes = kinds.map(kind => `<label><input type="checkbox" value="${kind}" checked>${kind}</label>`);
-    form.innerHTML = `<input type="search" aria-label="Words in a claim" placeholder="Words in a claim">${boxes.join("")}<output aria-live="polite"></output>`;
+    form.innerHTML = `<input type="search" aria-label="Words in a claim" placeholder="Words in a claim">${boxes.join("")}<button type="button">Open all</button><output aria-live="polite"></output>`;
+    const all = form.querySelector("button");
+    const fold = open => {
+      for (const each of folds) each.open = open;
+      all.textContent = open ? "Close all" : "Open all";
+    };
     const show = () => {
       const words = form.querySelector("[type=search]").value.toLowerCase().split(/\s+/).filter(Boolean);
       const chosen = new Set([...form.querySelectorAll(":checked")].map(box => box.value));
@@ -34,17 +51,22 @@ document.addEventListener("DOMContentLoaded", () => {
         const text = row.textContent.toLowerCase();
         row.hidden = !chosen.has(row.dataset.verdict) || !words.every(word => text.includes(word));
       }
-      for (const section of place.querySelectorAll("section"))
-        section.hidden = !section.querySelector("tbody tr:not([hidden])");
+      for (const part of place.querySelectorAll("section, details"))
+        part.hidden = !part.querySelector("tbody tr:not([hidden])");
       const left = rows.filter(row => !row.hidden).length;
       form.querySelector("output").textContent = left < rows.length ? `${left} of ${rows.length} rows` : "";
+      fold(left < rows.length);
     };
     form.addEventListener("input", show);
     form.addEventListener("submit", event => event.preventDefault());
+    all.addEventListener("click", () => fold(all.textContent === "Open all"));
     place.insertBefore(form, place.querySelector("section"));
-    // an address that names a claim shows it
-    addEventListener("hashchange", () => { form.reset(); show(); });
+    fold(false);
+    addEventListener("hashchange", () => { form.reset(); show(); reveal(); });
   }
+  reveal();
+  addEventListener("hashchange", reveal);
+  addEventListener("load", () => document.querySelectorAll("details .highlighted").forEach(unfold));
 
   // for browsers whose style sheets cannot open a fold
   const opened = [];

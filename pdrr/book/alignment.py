@@ -25,7 +25,7 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
     table : DataFrame
         Of texts, which may be HTML.
     kind : str
-        Its class in the pages' style sheet.
+        Its class in the pages' style sheet; "upright" sets the heads of columns on end.
     best : labels of columns
         In them the smallest number stands out, as the rows of PDRR do in any table.
     """
@@ -40,10 +40,10 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
         columns.append(
             [f"{side} best" if x is not None and x == stands_out else side for x in numbers]
         )
-        if side:
+        if side and "upright" not in kind:
             head = f"th.level{table.columns.nlevels - 1}.col{place}"
             heads.append({"selector": head, "props": [("text-align", "right !important")]})
-    ours = [str(name) == OURS or str(name).startswith(f"{OURS},") for name in table.index]
+    ours = [re.fullmatch(rf"{OURS}(?:[, ].*)?", str(name)) is not None for name in table.index]
     classes = pd.DataFrame(columns).T.set_axis(table.index).set_axis(table.columns, axis="columns")
     classes[ours] += " ours"
     shown = table.style.set_table_attributes(f'class="dataframe {kind}"')

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import ON_DARK, ON_LIGHT, STYLE
+from pdrr.book.style import BESIDE, ON_DARK, ON_LIGHT
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import short, span
 from pdrr.experiments.attacking import NOBODY
@@ -23,24 +27,28 @@ TARGETED = (*PAPER, "alie", "ipm", "min_max", "min_sum", "shift", "mimic")
 WEAK = ("sign_flip", "alie_noise")
 """Attacks of which a fifth may be missed."""
 
+LONG = 26  # letters of a line
 
-def matrices(records: Records) -> Figure:
+
+def matrices(records: Records) -> Drawing:
     """How alike the sides of each two models are: a panel for each attack, the attackers first."""
     runs, table = records.runs, records.table
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(3.1 * len(runs) + 0.5, 3.6), layout="constrained")
-        panels = figure.subplots(1, len(runs), squeeze=False)[0]
-        for ax, run in zip(panels, runs.to_dict("records"), strict=True):
+    panels = {}
+    with mpl.rc_context({**BESIDE, "axes.grid": False}):
+        for run in runs.to_dict("records"):
+            title = words_of(run["attack"], run["knowledge"])
+            panels[title] = Figure(figsize=(3, 3.6), layout="constrained")
+            ax = panels[title].subplots()
             own = table[table["attack"] == run["attack"]]
             alike = own.pivot_table(index="client", columns="other", values="likeness").to_numpy()
             image = ax.imshow(alike, cmap="RdBu_r", vmin=-1, vmax=1, extent=(0.5, 50.5, 50.5, 0.5))
-            ax.set_title(words_of(run["attack"], run["knowledge"]))
+            ax.set_title(fill(title, LONG))
             flags = "nobody is flagged" if not run["flagged"] else f"{run['flagged']} are flagged"
-            ax.set_xlabel(f"gap {run['gap']:.1f}, critical {run['critical']:.1f}: {flags}")
-            ax.set(xticks=[1, 20, 50], yticks=[1, 20, 50])
-        panels[0].set_ylabel("client (1 to 20 attack)")
-        figure.colorbar(image, ax=panels, label="likeness of sides", shrink=0.8)
-    return figure
+            ax.set_xlabel(f"gap {run['gap']:.1f}, critical {run['critical']:.1f}:\n{flags}")
+            ax.set(xticks=[1, 20, 50], yticks=[1, 20, 50], ylabel="client (1 to 20 attack)")
+            bar: dict[str, Any] = {"location": "bottom", "ticks": [-1, 0, 1], "shrink": 0.8}
+            panels[title].colorbar(image, ax=ax, label="likeness of sides", **bar)
+    return Drawing(panels, table)
 
 
 def words_of(attack: str, knowledge: str = "", noise: str = "") -> str:
@@ -66,19 +74,18 @@ def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(noise=noise.where(noise.notna(), ""))
 
 
-def errors(records: Records) -> Figure:
+def errors(records: Records) -> Drawing:
     """Shares missed and falsely flagged, by attack and by how many clients and attackers."""
     table = told(records.table)
     attacked = table[table["attack"] != NOBODY]
     sizes = [f"{c}\nof {k}" for k, c in attacked[["k", "c"]].to_numpy()]
     attacked, columns = attacked.assign(size=sizes), list(dict.fromkeys(sizes))
     rows = list(dict.fromkeys(attacked["words"]))
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(9, 0.28 * len(rows) + 1.3), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        for ax, (rate, title) in zip(
-            panels, (("mar", "attackers missed"), ("far", "honest models flagged")), strict=True
-        ):
+    panels = {}
+    with mpl.rc_context({**BESIDE, "axes.grid": False}):
+        for rate, title in (("mar", "attackers missed"), ("far", "honest models flagged")):
+            panels[title] = Figure(figsize=(4.6, 0.36 * len(rows) + 1), layout="constrained")
+            ax = panels[title].subplots()
             cells = attacked.pivot_table(index="words", columns="size", values=rate, sort=False)
             cells = cells.reindex(index=rows, columns=columns)
             ax.imshow(cells.to_numpy(), cmap="Oranges", vmin=0, vmax=1, aspect="auto")
@@ -86,11 +93,11 @@ def errors(records: Records) -> Figure:
                 text = "" if np.isnan(value) else "0" if value == 0 else short(value)
                 colour = ON_DARK if value > 0.6 else ON_LIGHT
                 ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
-            ax.set_xticks(range(len(columns)), columns)
-            ax.set_yticks(range(len(rows)), rows)
+            ax.set_xticks(range(len(columns)), columns, fontsize=9)
+            ax.set_yticks(range(len(rows)), [fill(row, LONG) for row in rows], fontsize=9)
             ax.set_title(title)
             ax.set_xlabel("attackers, of so many clients")
-    return figure
+    return Drawing(panels, records.table)
 
 
 def targets(records: Records) -> Styler:

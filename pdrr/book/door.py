@@ -23,6 +23,7 @@ MARKS = {  # what a cell says, best first
     "blind": "no better than a guess",
     "inverted": "takes the honest for the attackers",
 }
+ROUND_BY_ROUND = "Each detector, round by round"
 SHOWN = {"sees": "●", "ranks": "◐", "blind": "○", "inverted": "✕"}
 
 
@@ -83,8 +84,8 @@ def door(records: Records) -> str:
     lines.append(f"<tr class='worst'><th scope='row'>the worst of these</th>{last}</tr>")
     legend = ", ".join(f"{SHOWN[mark]} {words}" for mark, words in MARKS.items())
     return (
-        "<div class='door'><table><thead><tr><th></th>"
-        f"{head}</tr></thead><tbody>{''.join(lines)}</tbody></table><p>{legend}</p></div>"
+        f"<table class='door'><caption>{legend}.</caption><thead><tr><th></th>"
+        f"{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
 
 
@@ -128,8 +129,8 @@ def rounds_behind(records: Records) -> str:
         parts.append(
             f"<details class='rounds' id='{_place(attack, knowledge, noise)}'>"
             f"<summary>{escape(words_of(attack, knowledge, noise))}</summary><p>{damage}</p>"
-            f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
-            "</table></details>"
+            f"<table><caption>{ROUND_BY_ROUND}</caption><thead><tr><th></th>{head}</tr></thead>"
+            f"<tbody>{''.join(lines)}</tbody></table></details>"
         )
     return "".join(parts)
 

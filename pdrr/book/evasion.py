@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import matplotlib as mpl
@@ -10,11 +11,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import LINE, STYLE
+from pdrr.book.style import BESIDE, INK, LINE
 from pdrr.claims.words import digits, short
 from pdrr.core.rules import in_words
 from pdrr.experiments.evasion import ALONE, DEFENCES, PLAIN
@@ -42,7 +44,9 @@ LOOKS: dict[str, dict[str, Any]] = {
     "strangers, z = 3": {"color": C[0], "marker": "o", "ls": "--"},
     "strangers, 30%": {"color": C[0], "marker": "o", "ls": ":"},
 }
-STAR: dict[str, Any] = {"color": "black", "marker": "*", "ms": 10, "ls": "", "zorder": 6}
+GLYPHS = {"v": "▼", "P": "✚", "s": "■", "D": "◆", "^": "▲", "o": "●"}
+LINES = {"--": "╌", ":": "┈"}
+STAR: dict[str, Any] = {"color": INK, "marker": "*", "ms": 10, "ls": "", "zorder": 6}
 
 
 def left_over(records: Records) -> pd.DataFrame:
@@ -82,8 +86,8 @@ def at(row: Any) -> str:
     return f"{SIGNS.get(row['parameter'], row['parameter'])} {row['value']:g}"
 
 
-def curves(records: Records) -> Figure:
-    """Damage behind each defence against damage without: a row per defence, a column per rule.
+def curves(records: Records) -> Drawing:
+    """Damage behind each defence against damage without: for each rule PDRR beside Co-trimming.
 
     On the diagonal the defence does nothing. The dotted line is at the most that any attack leaves
     that hides; along the family of this one stand the values of its parameter.
@@ -91,23 +95,17 @@ def curves(records: Records) -> Figure:
     cells = main_knowledge(left_over(records))
     cells = cells[~cells["family"].isin(HUGE)]
     rules: list[Any] = [place for place, _ in cells.groupby(["rule", "beta"], sort=False)]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.9 * len(rules) + 0.6, 6.8), layout="constrained")
-        panels = figure.subplots(
-            len(DEFENCES), len(rules), squeeze=False, sharex="col", sharey="col"
-        )
-        for line, defence in zip(panels, DEFENCES, strict=True):
-            for ax, (rule, beta) in zip(line, rules, strict=True):
-                of_rule = cells[(cells["rule"] == rule) & (cells["beta"] == beta)]
-                own = of_rule[of_rule["defence"] == defence]
-                _panel(ax, own, _ends(of_rule))
-                ax.set_title(f"{defence}, {in_words(rule, beta)}")
-            line[0].set_ylabel("damage left")
-        for ax in panels[-1]:
-            ax.set_xlabel("damage without a defence")
-        legend: dict[str, Any] = {"loc": "outside lower center", "ncols": min(4, len(rules) + 1)}
-        figure.legend(handles=_handles(cells), fontsize=9, **legend)
-    return figure
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for (rule, beta), defence in product(rules, DEFENCES):
+            of_rule = cells[(cells["rule"] == rule) & (cells["beta"] == beta)]
+            title = f"{defence}, {in_words(rule, beta)}"
+            panels[title] = Figure(figsize=(4.3, 4), layout="constrained")
+            ax = panels[title].subplots()
+            _panel(ax, of_rule[of_rule["defence"] == defence], _ends(of_rule))
+            ax.set(xlabel="damage without a defence", ylabel="damage left")
+            ax.set_title(title)
+    return Drawing(panels, records.table, key=_key(cells))
 
 
 def _ends(cells: pd.DataFrame) -> tuple[float, float]:
@@ -132,7 +130,7 @@ def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
         most = worst(hiding)
         ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
         words = f"at most {most['harm']:.2f} left: {_named(most)}"
-        ax.annotate(words, (ends[0], most["harm"]), (4, 3), textcoords="offset points", fontsize=7)
+        ax.annotate(words, (ends[0], most["harm"]), (4, 3), textcoords="offset points", fontsize=9)
         _values(ax, own[own["family"] == most["family"]], 0.09 * (ends[1] - ends[0]))
     ax.set(xlim=ends, ylim=ends)
 
@@ -146,40 +144,51 @@ def _values(ax: Axes, family: pd.DataFrame, apart: float) -> None:
         if all(np.abs(here - other).max() > apart for other in taken):
             taken.append(here)
             beside: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
-            ax.annotate(f"{row['value']:g}", (here[0], here[1]), **beside, fontsize=7,
+            ax.annotate(f"{row['value']:g}", (here[0], here[1]), **beside, fontsize=9,
                         color=look["color"])  # fmt: skip
 
 
-def _handles(cells: pd.DataFrame) -> list[Line2D]:
-    named: dict[tuple[Any, ...], str] = {}
+def _key(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Glyph, colour and words of the families that are drawn; what looks alike shares a mark."""
+    named: dict[tuple[str, str], str] = {}
     for name, look in LOOKS.items():
         if (cells["family"] == name).any():
-            key = tuple(sorted(look.items()))
+            mark = GLYPHS[look["marker"]] + LINES.get(look.get("ls", ""), "")
+            key = (mark, mpl.colors.to_hex(look["color"]))
             named[key] = f"{named[key]} / {name}" if key in named else name
-    handles = [Line2D([], [], **{"ms": 4, **dict(key)}, label=name) for key, name in named.items()]
-    return [
-        *handles,
-        Line2D([], [], **STAR, label=PLAIN),
-        Line2D([], [], color="#bbbbbb", lw=1, label="no defence at all"),
-    ]
+    families = [(glyph, colour, words) for (glyph, colour), words in named.items()]
+    return [*families, ("★", INK, PLAIN), ("─", "#bbbbbb", "no defence at all")]
 
 
-def worst_table(records: Records) -> Styler:
-    """For each rule and family: where each defence leaves most, how much, accuracy and MAR."""
-    cells, rows = main_knowledge(left_over(records)), {}
-    for place, own in cells.groupby(["rule", "beta", "family"], sort=False):
-        rule, beta, family = _parts(place)
-        row: dict[str, str] = {}
-        for defence in DEFENCES:
-            most = worst(own[own["defence"] == defence])
-            row[f"{defence}: most at"] = at(most) or "–"
-            row[f"{defence}: damage, alone → left"] = (
-                f"{_harm(most, 'alone_harm')} → {_harm(most, 'harm')}"
-            )
-            row[f"{defence}: accuracy"] = f"{most['accuracy']:.2f}"
-            row[f"{defence}: MAR"] = short(most["mar"])
-        rows[f"{in_words(rule, beta)}, {family}"] = row
-    return shown(rows)
+def worst_tables(records: Records) -> list[Styler]:
+    """A table for each rule: where each defence leaves most of each family, how much, and MAR.
+
+    What is smaller of the two that are left stands out. The accuracies are in the figure's numbers.
+    """
+    cells, tables = main_knowledge(left_over(records)), []
+    for place, of_rule in cells.groupby(["rule", "beta"], sort=False):
+        rows: dict[str, list[str]] = {}
+        words = in_words(*_parts(place))
+        for family, own in of_rule.groupby("family", sort=False):
+            most = {name: worst(own[own["defence"] == name]) for name in DEFENCES}
+            least = min(DEFENCES, key=lambda name: most[name]["harm"])
+            unit = ", in steps" if family in HUGE else ""
+            rows[f"{family}{unit}"] = [
+                text
+                for name, row in most.items()
+                for text in (
+                    at(row) or "–",
+                    _number(row, "alone_harm"),
+                    f"<b>{_number(row, 'harm')}</b>" if name == least else _number(row, "harm"),
+                    short(row["mar"]),
+                )
+            ]
+        named = [(name, column) for name in DEFENCES for column in ("at", "alone", "left", "MAR")]
+        header = pd.MultiIndex.from_tuples(named)
+        frame = pd.DataFrame(list(rows.values()), list(rows), header)
+        table = styled(frame, "schemes numbers")
+        tables.append(table.set_caption(f"{words[0].upper()}{words[1:]}."))
+    return tables
 
 
 def points_table(records: Records) -> Styler:
@@ -202,8 +211,12 @@ def points_table(records: Records) -> Styler:
 
 def _harm(row: Any, column: str) -> str:
     """Shares of the step in two digits; steps, where values are huge, as a number of steps."""
+    return f"{_number(row, column)}{' steps' * (row['family'] in HUGE)}"
+
+
+def _number(row: Any, column: str) -> str:
     if row["family"] in HUGE:
-        return f"{digits(row[column], 2)} steps"
+        return digits(row[column], 2)
     return f"{row[column]:.2f}".replace("-0.00", "0.00")
 
 

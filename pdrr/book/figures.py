@@ -28,6 +28,7 @@ from pdrr.book.style import (
     STYLE,
 )
 from pdrr.book.suitable import fig11 as fig11
+from pdrr.claims.words import interval
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import attacks
 from pdrr.experiments.records import Records
@@ -117,8 +118,8 @@ def fig10(records: Records) -> Drawing:
 def overview(parts: Mapping[str, Records]) -> Drawing:
     """Suspicion score of every client under the attack on each rule, side by side.
 
-    Above the panels the setting, which has to be the same for all; in each of them how far q lies
-    from both ends of the range that would have worked.
+    Above the panels the setting, which has to be the same for all; in each of them the range of q
+    that would have worked.
     """
     settings = {_setting(records) for records in parts.values()}
     if len(settings) != 1:
@@ -134,7 +135,8 @@ def overview(parts: Mapping[str, Records]) -> Drawing:
             _threshold_line(ax, run["q"], run["q"])
             beta = f" (β = {run['beta']:g})" if np.isfinite(run["beta"]) else ""
             rates = f"FAR {run['far']:.2f}, MAR {run['mar']:.2f}, q = {run['q']:g}"
-            ax.set_title(f"{rule}{beta}\n{rates}\n{_margin(run)}", pad=22)
+            suitable = f"suitable q: {interval(float(run['q_low']), float(run['q_high']))}"
+            ax.set_title(f"{rule}{beta}\n{rates}\n{suitable}", pad=22)
             ax.set_ylabel("suspicion score")
     data = pd.concat([each.table for each in parts.values()], ignore_index=True)
     return Drawing(panels, data, settings.pop(), KEY)
@@ -147,15 +149,6 @@ def _setting(records: Records) -> str:
         f"c = {run['c']} of k = {len(records.table)} clients compromised,"
         f" {run['knowledge']} knowledge, round {run['round']}, seed {run['seed']}"
     )
-
-
-def _margin(run: pd.Series) -> str:
-    """Where the suitable range begins and ends, seen from the threshold in use."""
-    low, high = float(run["q_low"]) - run["q"], float(run["q_high"]) - run["q"]
-    if not np.isfinite(low):
-        return "no q separates"
-    ends = [f"q {'+' if end >= 0 else '−'} {abs(end):.3f}" for end in (low, high)]
-    return f"suitable from {ends[0]} to {ends[1]}"
 
 
 def _clients(

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from pdrr.book.alignment import styled
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, MALICIOUS, STYLE
+from pdrr.book.style import BENIGN, BESIDE, MALICIOUS
 from pdrr.claims.words import short, span
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import NOBODY
@@ -23,6 +24,10 @@ from pdrr.experiments.schemes import OURS
 ALIE = "alie"
 ATTACKS = {"paper's": "the paper's attacks", ALIE: "ALIE"}
 SILENT = "NNM"  # flags nobody
+KEY = (
+    ("✕", MALICIOUS, "MAR, attackers missed"),
+    ("▲", BENIGN, "FAR, honest models flagged"),
+)
 
 
 def by_count(records: Records) -> pd.DataFrame:
@@ -48,10 +53,11 @@ def by_count(records: Records) -> pd.DataFrame:
     )
 
 
-def counts(records: Records) -> Figure:
-    """Largest FAR and MAR against the number of attackers, a column for each detector.
+def counts(records: Records) -> Drawing:
+    """Largest FAR and MAR against the number of attackers, a panel for each detector.
 
-    Above each panel stands at which c no error was made. Whole rounds only.
+    Above each half, the paper's attacks and ALIE, stands at which c no error was made. Whole rounds
+    only.
 
     Parameters
     ----------
@@ -60,24 +66,18 @@ def counts(records: Records) -> Figure:
     """
     found = by_count(records)
     found = found[found["k"] == found["k"].max()]
-    schemes = list(found["scheme"].unique())
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.4, 4.3), layout="constrained")
-        panels = figure.subplots(
-            len(ATTACKS), len(schemes), sharex=True, sharey=True, squeeze=False
-        )
-        for (kind, words), line in zip(ATTACKS.items(), panels, strict=True):
-            for scheme, ax in zip(schemes, line, strict=True):
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for scheme in found["scheme"].unique():
+            panels[scheme] = Figure(figsize=(4.3, 2.5), layout="constrained")
+            panels[scheme].suptitle(scheme, weight="bold", ha="left", x=0.02)
+            halves = panels[scheme].subplots(1, len(ATTACKS), sharey=True)
+            for (kind, words), ax in zip(ATTACKS.items(), halves, strict=True):
                 own = found[(found["scheme"] == scheme) & (found["kind"] == kind)]
                 _panel(ax, own)
-                name = scheme.replace(" (", "\n(") if kind != ALIE else ""
-                ax.set_title(f"{name}\n{_right(own)}".strip("\n"), fontsize=8)
-            line[0].set_ylabel(words)
-        first = panels[0][0]
-        first.text(0.96, 0.86, "MAR", color=MALICIOUS, ha="right", transform=first.transAxes)
-        first.text(0.96, 0.70, "FAR", color=BENIGN, ha="right", transform=first.transAxes)
-        figure.supxlabel(f"attackers c among {found['k'].max()}", fontsize=10)
-    return figure
+                ax.set_title(f"{words}\n{_right(own)}", fontsize=10)
+            panels[scheme].supxlabel(f"attackers c among {found['k'].max()}", fontsize=10)
+    return Drawing(panels, records.table, key=KEY)
 
 
 def _panel(ax: Axes, own: pd.DataFrame) -> None:

@@ -42,7 +42,10 @@ def kept(stem: str) -> dict[str, Records]:
 
 
 def show(stem: str, *draw: Callable[[Records], Any]) -> None:
-    """Display what is recorded of a stem, each profile under its caption; or that nothing is."""
+    """Display what is recorded of a stem, each profile under its caption; or that nothing is.
+
+    What draws may give a list: its parts stand one below the other.
+    """
     found = kept(stem)
     if not found:
         display(Markdown("*Nothing is recorded yet.*"))
@@ -50,8 +53,9 @@ def show(stem: str, *draw: Callable[[Records], Any]) -> None:
         words = f"{profile} profile: {captions.caption(records)}{_rounds(records)}"
         display(Markdown(f"*{words.replace(chr(10), '. ')}*"))
         for each in draw:
-            drawn = each(records)
-            display(of(drawn, records.table) if isinstance(drawn, Figure) else drawn)
+            made = each(records)
+            for drawn in made if isinstance(made, list) else [made]:
+                display(of(drawn, records.table) if isinstance(drawn, Figure) else drawn)
 
 
 def _rounds(records: Records) -> str:

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
 from pdrr.book.alignment import styled
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import ON_DARK, ON_LIGHT, STYLE
+from pdrr.book.style import BESIDE, INK, ON_DARK, ON_LIGHT
 from pdrr.claims.words import seconds, short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY
@@ -34,7 +33,15 @@ CLONES = (
 GROUPS = ("the paper's attacks", "clones inside the cloud", "others")
 HARM = 0.01  # of the accuracy, below which an attack does none
 INVERTED = 0.1  # an AUC below it ranks the benign models as the suspicious ones
-WORST = "worst case of those in black"
+WORST = "the worst of those that do damage"
+KEY = (
+    ("■", "#053061", "AUC 1, sees"),
+    ("□", INK, "AUC .5, blind"),
+    ("■", "#67001f", "AUC 0, inverted"),
+    ("●", INK, "flags exactly the attackers"),
+    ("▲", INK, "flags benign models"),
+    ("✕", INK, "misses attackers"),
+)
 COLOURS = "RdBu"
 GREY = "#8a8a8a"
 
@@ -85,11 +92,12 @@ def worst(records: Records) -> pd.DataFrame:
     )
 
 
-def matrix(records: Records) -> Figure:
-    """Mean AUC of every detector under every attack; the worst case below, best detector left.
+def matrix(records: Records) -> Drawing:
+    """Mean AUC of every detector under every attack: a panel for each group, the worst case first.
 
-    A dot: exactly the attackers are flagged, in every round. A triangle: benign models are
-    flagged; a cross: attackers are missed. Attacks that do no damage stand in grey.
+    Best detector on top. A dot: exactly the attackers are flagged, in every round. A triangle:
+    benign models are flagged; a cross: attackers are missed. Attacks that do no damage stand in
+    grey.
 
     Parameters
     ----------
@@ -98,54 +106,50 @@ def matrix(records: Records) -> Figure:
     """
     found, last = cells(records), worst(records)
     attacked = found[found["attack"] != NOBODY]
-    columns, lost = list(last.index), harm(records)["most"]
+    detectors, lost = list(last.index), harm(records)["most"]
     harmful = set(lost.index[lost >= HARM])
-    groups = [group for group in GROUPS if (attacked["group"] == group).any()]
-    sizes = [attacked.loc[attacked["group"] == group, "row"].nunique() for group in groups]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 0.27 * sum(sizes) + 3.4), layout="constrained")
-        panels = figure.subplots(len(groups) + 1, 1, height_ratios=[*sizes, 1], squeeze=False)[:, 0]
-        for ax, group in zip(panels, groups, strict=False):
+    panels = {}
+    with mpl.rc_context({**BESIDE, "axes.grid": False}):
+        panels[WORST] = _figure(detectors)
+        ax = panels[WORST].subplots()
+        _heat(ax, last[["auc"]])
+        for y, (value, row) in enumerate(zip(last["auc"], last["row"], strict=True)):
+            number = short(round(value, 2))
+            ax.text(0, y, number, color=_over(value), ha="center", va="center", fontsize=9)
+            ax.text(0.65, y, str(row), va="center", fontsize=9)
+        ax.set(xlim=(-0.5, LETTERS + 0.5), xticks=[])
+        ax.set_title(WORST)
+        for group in GROUPS:
             own = attacked[attacked["group"] == group]
-            wide = own.pivot_table(index="row", columns="scheme", values="auc", sort=False)
-            image = _heat(ax, wide[columns])
-            _marks(ax, own, list(wide.index), columns)
-            above: dict[str, Any] = {
-                "ha": "right",
-                "va": "bottom",
-                "transform": ax.transAxes,
-                "weight": "bold",
-            }
-            ax.text(-0.01, 1.0, group, **above)
-            for label in ax.get_yticklabels():
-                label.set_color("black" if label.get_text() in harmful else GREY)
-        panels[0].xaxis.tick_top()
-        panels[0].set_xticks(range(len(columns)), columns, rotation=45, ha="left")
-        below = pd.DataFrame([last["auc"]], [WORST])
-        _heat(panels[-1], below[columns])
-        for x, value in enumerate(last["auc"].tolist()):
-            centre: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
-            panels[-1].text(x, 0, short(round(value, 2)), color=_over(value), **centre)
-        figure.colorbar(image, ax=list(panels), shrink=0.5, aspect=30, label="AUC").set_ticks(
-            [0, 0.5, 1], labels=["0, inverted", ".5, blind", "1, sees"]
-        )
-        handles = [
-            Line2D([], [], **DOT, label="flags exactly the attackers"),
-            Line2D([], [], **ALARM, label="flags benign models"),
-            Line2D([], [], **MISS, label="misses attackers"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
+            if own.empty:
+                continue
+            wide = own.pivot_table(index="scheme", columns="row", values="auc", sort=False)
+            attacks = [str(name) for name in wide]
+            panels[group] = _figure(detectors)
+            ax = panels[group].subplots()
+            _heat(ax, wide.reindex(detectors))
+            _marks(ax, own, detectors, attacks)
+            ax.xaxis.tick_top()
+            ax.set_xticks(range(len(attacks)), attacks, rotation=60, ha="left", fontsize=9)
+            for label in ax.get_xticklabels():
+                label.set_color(INK if label.get_text() in harmful else GREY)
+            ax.set_xlabel(group, weight="bold")
+    return Drawing(panels, records.table, key=KEY)
 
 
+def _figure(detectors: Sequence[str]) -> Figure:
+    return Figure(figsize=(4.4, 0.25 * len(detectors) + 2.2), layout="constrained")
+
+
+LETTERS = 10  # columns of a panel that are the name of an attack
 DOT: dict[str, Any] = {"color": "black", "ls": "", "marker": "o", "ms": 3.5}
 ALARM: dict[str, Any] = {"color": "black", "ls": "", "marker": "^", "ms": 3.5}
 MISS: dict[str, Any] = {"color": "black", "ls": "", "marker": "x", "ms": 4, "mew": 1.1}
 
 
-def _heat(ax: Axes, wide: pd.DataFrame) -> AxesImage:
-    image = ax.imshow(wide.to_numpy(), cmap=COLOURS, vmin=0, vmax=1, aspect="auto")
-    ax.set_yticks(range(len(wide)), list(wide.index))
+def _heat(ax: Axes, wide: pd.DataFrame) -> None:
+    ax.imshow(wide.to_numpy(), cmap=COLOURS, vmin=0, vmax=1, aspect="auto")
+    ax.set_yticks(range(len(wide)), list(wide.index), fontsize=9)
     ax.set_xticks([])
     ax.tick_params(length=0)
     for edge in np.arange(1, wide.shape[1]) - 0.5:
@@ -153,14 +157,13 @@ def _heat(ax: Axes, wide: pd.DataFrame) -> AxesImage:
     for edge in np.arange(1, len(wide)) - 0.5:
         ax.axhline(edge, color="white", lw=0.8)
     ax.spines[:].set_visible(False)
-    return image
 
 
 def _marks(ax: Axes, own: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) -> None:
     for cell in own.to_dict("records"):
         if not flags(cell["scheme"]):
             continue
-        x, y = columns.index(cell["scheme"]), rows.index(cell["row"])
+        x, y = columns.index(cell["row"]), rows.index(cell["scheme"])
         seen = {"color": _over(cell["auc"])}
         if cell["faultless"]:
             ax.plot(x, y, **{**DOT, **seen})
@@ -175,18 +178,30 @@ def _over(auc: float) -> str:
     return ON_DARK if abs(auc - 0.5) > 0.3 else ON_LIGHT
 
 
-def rates_table(records: Records) -> Styler:
-    """FAR and MAR of each detector that flags, attack by attack; the share flagged in quiet."""
+def rates_tables(records: Records) -> list[Styler]:
+    """FAR, and MAR below it, of each detector that flags: a table for each group of attacks.
+
+    Best detector first, a column for each attack; where nobody attacks, the share that is flagged.
+    """
     found = cells(records)
-    found = found.iloc[np.argsort(found["attack"] != NOBODY, kind="stable")]  # quiet first
-    rows: dict[str, dict[str, str]] = {}
-    columns = [scheme for scheme in worst(records).index if flags(scheme)]
-    for cell in found[found["scheme"].isin(columns)].to_dict("records"):
-        text = short(round(cell["far"], 2))
-        if cell["attack"] != NOBODY:
-            text += f" / {short(round(cell['mar'], 2))}"
-        rows.setdefault(cell["row"], {})[cell["scheme"]] = text
-    return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), "schemes")
+    quiet = found["attack"] == NOBODY
+    schemes = [scheme for scheme in worst(records).index if flags(scheme)]
+    tables = []
+    for group in (NOBODY, *GROUPS):
+        own = found[quiet if group == NOBODY else (found["group"] == group) & ~quiet]
+        columns: dict[str, dict[str, str]] = {}
+        for cell in own[own["scheme"].isin(schemes)].to_dict("records"):
+            text = short(round(cell["far"], 2))
+            if group != NOBODY:
+                mar = short(round(cell["mar"], 2))
+                text = f"<b>{text}<br>{mar}</b>" if cell["faultless"] else f"{text}<br>{mar}"
+            columns.setdefault(cell["row"], {})[cell["scheme"]] = text
+        if columns:
+            table = pd.DataFrame(columns).reindex(schemes).fillna("–")
+            kind = "schemes numbers" if group == NOBODY else "schemes numbers upright"
+            words = "nobody attacks" if group == NOBODY else group
+            tables.append(styled(table, kind).set_caption(f"{words[0].upper()}{words[1:]}."))
+    return tables
 
 
 def seconds_table(records: Records) -> Styler:

@@ -199,32 +199,40 @@ def _handles(table: pd.DataFrame, **more: Any) -> list[Line2D]:
 def times_table(parts: Mapping[str, Records], k: int = 50, d: int = 1_000_000) -> Styler:
     """Every implementation at one size: seconds, passes and peak extra memory of each run.
 
-    Whether results agree, and notes, are those of the first run.
+    Whether results agree, and the notes below the names, are those of the first run.
     """
     first = next(iter(parts.values()))
     rows: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    notes: dict[tuple[str, str], str] = {}
     sizes = []
     for name, records in parts.items():
         size = nearest(records, k, d)
         sizes.append(f"{name}: k = {size[0]}, d = {size[1]:,}")
         for row in _rows(records, *size):
             cells = rows.setdefault((row["rule"], row["implementation"]), {})
-            spread = f"<br><small>{digits(row['low_s'])}–{digits(row['high_s'])}</small>"
-            cells[name, "seconds"] = digits(row["median_s"]) + spread
+            spread = f"{digits(row['low_s'])}–{digits(row['high_s'])}"
+            cells[name, "seconds"] = digits(row["median_s"]) + _below(spread)
             cells[name, "passes"] = digits(row["passes"])
             cells[name, "extra MB"] = f"{row['extra_mb']:,.0f}"
             if records is first:
                 cells["results", "agree"] = row["agrees"] or "–"
-                cells["results", "note"] = row["note"]
-    index = [f"{RULES.get(rule, 'one pass')}: {name}" for rule, name in rows]
+                notes[row["rule"], row["implementation"]] = row["note"]
+    index = [
+        f"{RULES.get(rule, 'one pass')}: {name}{_below(notes.get((rule, name), ''))}"
+        for rule, name in rows
+    ]
     table = pd.DataFrame(list(rows.values()), index).fillna("–")
     columns: Any = sorted(table, key=lambda column: "results" in column)
     table = table[columns]
     table.columns = pd.MultiIndex.from_tuples(columns)
-    return styled(table, "schemes").set_caption(
+    return styled(table, "schemes numbers").set_caption(
         f"{'; '.join(sizes)}. Median of the counted runs, below it the fastest and the slowest."
         " Extra: the peak of memory beyond the models and the result."
     )
+
+
+def _below(words: str) -> str:
+    return f"<br><small>{words}</small>" if words else ""
 
 
 def skipped_table(records: Records) -> Styler:

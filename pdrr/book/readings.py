@@ -118,7 +118,7 @@ def missed_table(
             rows[f"{scheme}, the paper"] = [printed.get(at, "") for at in columns]
     header = pd.MultiIndex.from_tuples([(t, str(n)) for t, n in columns], names=[None, "round"])
     frame = pd.DataFrame(list(rows.values()), list(rows), header)
-    return styled(frame, "schemes").set_caption(f"–: not recorded.{lots_in_words(runs)}")
+    return styled(frame, "schemes numbers").set_caption(f"–: not recorded.{lots_in_words(runs)}")
 
 
 def order_table(records: Records) -> Styler:

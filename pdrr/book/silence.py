@@ -10,14 +10,17 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from pdrr.book.door import OURS, RANK_ONLY
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, GREEN, STYLE
+from pdrr.book.style import BENIGN, BESIDE, GREEN
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import span
 from pdrr.experiments.records import Records
 
 ALWAYS = ("Multi-Krum", "DnC")  # drop a fixed number by definition
 PLAIN = "writers as they are"
+GREY = "#555555"
+KEY = (("■", GREY, "PDRR"), ("■", GREEN, OURS), ("■", BENIGN, "others"))
 
 
 def conditions(table: pd.DataFrame) -> pd.Series:
@@ -54,38 +57,33 @@ def counted(records: Records) -> pd.DataFrame:
     return found.reset_index().assign(far=lambda rows: rows["flagged"] / rows["models"])
 
 
-def alarms(records: Records) -> Figure:
+def alarms(records: Records) -> Drawing:
     """Share of honest models that each detector flags, a panel for each kind of clients."""
     found = counted(records)
     found = found[~found["scheme"].isin(RANK_ONLY)]
     order = found[found["condition"] == PLAIN].sort_values("far", kind="stable")["scheme"].tolist()
-    kinds = list(dict.fromkeys(found["condition"]))
-    with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
-        columns = min(5, len(kinds))
-        lines = -(-len(kinds) // columns)
-        size = (2.0 + 1.55 * columns, lines * (0.24 * len(order) + 0.9))
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for ax, kind in zip(panels, kinds, strict=False):
-            _panel(ax, found[found["condition"] == kind].set_index("scheme").reindex(order))
-            ax.set_title(kind)
-        for ax in panels[len(kinds) :]:
-            ax.set_visible(False)
-        figure.supxlabel("share of honest models that are flagged")
-    return figure
+    panels = {}
+    with mpl.rc_context({**BESIDE, "axes.grid.axis": "x"}):
+        for kind, own in found.groupby("condition", sort=False):
+            panels[str(kind)] = Figure((4.3, 0.27 * len(order) + 0.9), layout="constrained")
+            ax = panels[str(kind)].subplots()
+            _panel(ax, own.set_index("scheme").reindex(order))
+            ax.set_title(str(kind))
+            ax.set_xlabel("share that is flagged")
+    return Drawing(panels, records.table, key=KEY)
 
 
 def _panel(ax: Axes, own: pd.DataFrame) -> None:
     places = np.arange(len(own))
     colours = [
-        GREEN if name == OURS else "#555555" if name.startswith("PDRR") else BENIGN
-        for name in own.index
+        GREEN if name == OURS else GREY if name.startswith("PDRR") else BENIGN for name in own.index
     ]
     ax.barh(places, own["far"].fillna(0), color=colours, height=0.62)
     for place, share in enumerate(own["far"]):
         text = "none" if share == 0 else "" if np.isnan(share) else f"{share:.0%}"
         ax.text((share or 0) + 0.02, place, text, va="center", fontsize=8)
     ax.set_yticks(places, list(own.index))
+    ax.invert_yaxis()
     ax.set(xlim=(0, 1.18), xticks=[0, 0.5, 1])
     ax.grid(visible=True, axis="x", color="#dddddd", zorder=0)
     ax.set_axisbelow(True)

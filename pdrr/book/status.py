@@ -116,7 +116,6 @@ def _recording(path: Path) -> dict[str, Any]:
         "profile": p["profile"],
         "name": path.stem,
         "data": p["data"],
-        "d": f"{p['d']:,}",
         "seeds": ", ".join(str(seed) for seed in found.runs["seed"].unique()),
         "seconds": f"{p['seconds']:,.0f}",
         "memory": f"{p['peak_memory_gib']:.1f} GiB",

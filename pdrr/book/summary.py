@@ -10,7 +10,7 @@ ORDER = ("reproduced", "partly", "not")  # verdicts about a claim; all others sa
 
 
 def results(judged: pd.DataFrame) -> str:
-    """Counts of verdicts in all and by section, as Markdown.
+    """Counts of verdicts in a sentence.
 
     Parameters
     ----------
@@ -21,24 +21,18 @@ def results(judged: pd.DataFrame) -> str:
     --------
     >>> import pandas as pd
     >>> from pdrr.book import summary
-    >>> judged = pd.DataFrame({"verdict": ["not", "reproduced", "not measured"], "section": "3 A"})
-    >>> print(summary.results(judged).splitlines()[0])
-    Of 3 claims 1 is reproduced, 0 partly and 1 not; 1 is not measured.
+    >>> summary.results(pd.DataFrame({"verdict": ["not", "reproduced", "not measured"]}))
+    'Of 3 claims 1 is reproduced, 0 partly and 1 not; 1 is not measured.'
     """
     if "part_of" in judged:
         again = judged["part_of"].notna() & (judged["part_of"] != "")
         judged = judged[~again]
     found = _counts(judged)
     verb = "is" if found["reproduced"] == 1 else "are"
-    first = (
+    return (
         f"Of {len(judged)} claims {found['reproduced']} {verb} reproduced, {found['partly']} partly"
         f" and {found['not']} not{_others(found)}."
     )
-    lines = [
-        f"- {section}: {', '.join(f'{n} {name}' for name, n in _counts(rows).items() if n)}."
-        for section, rows in judged.groupby("section", sort=False)
-    ]
-    return "\n".join([first, "", *lines])
 
 
 def _counts(judged: pd.DataFrame) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import matplotlib as mpl
@@ -12,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, GREEN, STYLE
+from pdrr.book.style import BENIGN, BESIDE, GREEN
 from pdrr.claims.words import span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.arms import LATE, ORACLE, PEACE, UNDEFENDED
@@ -37,8 +39,8 @@ MARGIN = 0.3  # of a panel's width, for the names at the ends of lines
 # the figure
 
 
-def lives(records: Records) -> Figure:
-    """Error rates over the rounds: a row for each rule, all images beside the worst decile.
+def lives(records: Records) -> Drawing:
+    """Error rates over the rounds: for each rule a panel of all images, one of the worst decile.
 
     Each line is the mean of the last five rounds, one line a seed. The names stand where the
     longest runs end, on average over their seeds.
@@ -50,18 +52,18 @@ def lives(records: Records) -> Figure:
     """
     table = records.table.sort_values("round", kind="stable")
     rules = [rule for rule in DEFENDED if (table["rule"] == rule).any()]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 2.5 * len(rules) + 0.4), layout="constrained")
-        panels = figure.subplots(len(rules), len(MEASURES), squeeze=False)
-        for rule, line in zip(rules, panels, strict=True):
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for rule, (column, words) in product(rules, MEASURES.items()):
             own = table[table["rule"] == rule]
-            for ax, (column, words) in zip(line, MEASURES.items(), strict=True):
-                _panel(ax, own, column)
-                ax.set_title(f"{in_words(rule, own['beta'].iloc[0])}, {words}")
-            line[0].set_ylabel("error rate")
-        for ax in panels[-1]:
-            ax.set_xlabel("round")
-    return figure
+            rule_in_words = in_words(rule, own["beta"].iloc[0])
+            title = f"{rule_in_words}, {words}"
+            panels[title] = Figure(figsize=(4.3, 3), layout="constrained")
+            ax = panels[title].subplots()
+            _panel(ax, own, column)
+            ax.set(xlabel="round", ylabel="error rate")
+            ax.set_title(f"{rule_in_words}\n{words}")
+    return Drawing(panels, records.table)
 
 
 def _panel(ax: Axes, own: pd.DataFrame, column: str) -> None:

@@ -216,7 +216,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         interval(low, high)
         for low, high in zip(runs["q_low"].astype(float), runs["q_high"].astype(float), strict=True)
     ]
-    table["detection [s]"] = runs["detection_s"].map("{:.1f}".format)
+    table["time [s]"] = runs["detection_s"].map("{:.1f}".format)
     return styled(table, "runs").relabel_index(list(rows), axis="index")
 
 
@@ -248,9 +248,8 @@ def provenance_table(records: Records) -> Styler:
     }
     if command:
         rows["again"] = f"<code>{escape(command)}</code>"
-    return styled(
-        pd.DataFrame({"where these numbers come from": rows.values()}, list(rows)), "provenance"
-    )
+    shown = styled(pd.DataFrame({"": rows.values()}, list(rows)), "provenance")
+    return shown.set_caption("Where these numbers come from")
 
 
 def _parameters(settings: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, str]:

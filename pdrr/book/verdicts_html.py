@@ -31,10 +31,12 @@ LEGEND = (
 def verdicts_html(table: pd.DataFrame) -> str:
     """The table of `verdicts.table` as HTML: counts, then the claims of each section of the paper.
 
-    With a column `tolerance` it is the whole: a heading a section and, where claims have an `id`,
-    an anchor each, `claim-<id>`. Without it each section is a fold. Claims that do not count, parts
-    of others and what is true by construction, are indented and in no number. On a phone the rows
-    are cards, and `book/_static/words.js` adds a search: each row tells what it needs for that.
+    Each section is a fold. With a column `tolerance` it is the whole: sections have an anchor, and
+    so have claims that have an `id`, `claim-<id>`. There all folds are open; a script closes them
+    but for the first, so that nothing is lost without it. Claims that do not count, parts of others
+    and what is true by construction, stand below the others in a fold of their own and are in no
+    number. On a phone the rows are cards, and `book/_static/words.js` adds a search: each row tells
+    what it needs for that.
     """
     whole = "tolerance" in table
     columns = [name for name in COLUMNS if name in table]
@@ -43,16 +45,23 @@ def verdicts_html(table: pd.DataFrame) -> str:
     for section, rows in table.groupby("section", sort=False):
         name, own = escape(str(section)), rows.assign(counted=counted[rows.index])
         numbers = badges(rows["verdict"][own["counted"]])
-        claims = _table(own, columns, name, whole)
         if whole:
             place = "section-" + re.sub(r"\W+", "-", str(section)).strip("-")
             link = f'<a class="headerlink" href="#{place}" title="Link to this section">#</a>'
+            claims, again = own[own["counted"]], own[~own["counted"]]
+            parts = _table(claims, columns, name, whole) if len(claims) else ""
+            if len(again):
+                words = f"{len(again)} that say a part of another claim, or hold by construction"
+                below = _table(again, columns, f"{name}: {words}", whole)
+                parts += f"<details open><summary>{words}</summary>{below}</details>"
             sections.append(
-                f'<section id="{place}"><h3>{name}{link}</h3><p>{numbers}</p>{claims}</section>'
+                f'<section id="{place}"><details open><summary><h3>{name}{link}</h3> {numbers}'
+                f"</summary>{parts}</details></section>"
             )
         else:
+            parts = _table(own, columns, name, whole)
             sections.append(
-                f"<details><summary><h3>{name}</h3> {numbers}</summary>{claims}</details>"
+                f"<details><summary><h3>{name}</h3> {numbers}</summary>{parts}</details>"
             )
     numbers = badges(table["verdict"][counted])
     kind = "verdicts whole" if whole else "verdicts"
@@ -80,7 +89,8 @@ def _table(rows: pd.DataFrame, columns: list[str], name: str, whole: bool) -> st
     )
     body = "".join(_row(row, columns, whole) for row in rows.to_dict("records"))
     return (
-        f'<div class="pdrr-scroll"><table class="table verdicts" role="table" aria-label="{name}">'
+        '<div class="pdrr-scroll"><table class="table verdicts" role="table">'
+        f"<caption>{name}</caption>"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table></div>'
     )

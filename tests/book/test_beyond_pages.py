@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import cotrimming, door, silence
 from pdrr.experiments.records import Records
 
@@ -138,8 +138,7 @@ def test_silent_and_loud_detectors_are_named(quiet):
 
 
 def test_each_kind_of_clients_has_a_panel_with_all_detectors(quiet):
-    figure = silence.alarms(quiet)
-    panels = [ax for ax in figure.axes if ax.get_visible()]
+    panels = axes(silence.alarms(quiet))
     assert panels[0].get_title(loc="left") == silence.PLAIN
     assert len(panels) == 5
     names = [label.get_text() for label in panels[0].get_yticklabels()]
@@ -202,8 +201,7 @@ def test_losses_come_first(colluders):
 
 
 def test_errors_have_a_cell_for_each_attack_and_number(colluders):
-    figure = cotrimming.errors(colluders)
-    missed, alarms = figure.axes
+    missed, alarms = axes(cotrimming.errors(colluders))
     assert [label.get_text() for label in missed.get_xticklabels()] == ["20\nof 50", "3\nof 50"]
     assert [label.get_text() for label in missed.get_yticklabels()] == [
         "IPM attack",
@@ -220,6 +218,6 @@ def test_matrices_say_whether_the_gap_is_critical():
     table = pd.DataFrame({"attack": "none", "knowledge": "full", **pairs})
     run = {"attack": "none", "knowledge": "full", "seed": 1, "round": 1, "flagged": 0}
     runs = pd.DataFrame([{**run, "gap": 0.7, "critical": 2.3}])
-    (panel, *_) = cotrimming.matrices(Records(table, runs, ORIGIN)).axes
+    panel, _ = axes(cotrimming.matrices(Records(table, runs, ORIGIN)))
     assert panel.get_title(loc="left") == "nobody attacks"
-    assert panel.get_xlabel() == "gap 0.7, critical 2.3: nobody is flagged"
+    assert panel.get_xlabel() == "gap 0.7, critical 2.3:\nnobody is flagged"

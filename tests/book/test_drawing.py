@@ -101,6 +101,22 @@ def test_words_in_the_colour_of_a_mark_can_be_read(colour):
     assert contrast(style.WORDS[colour], style.PAGES["light"]) >= WORDS
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_one_place_in_the_style_sheets_has_the_colours_of_both_kinds(theme):
+    where = r"html" if theme == "light" else r'html\[data-theme="dark"\]'
+    sheets = [path.read_text("utf-8") for path in (RECORDED.parents[0] / "_static").glob("*.css")]
+    for name, colour in zip(("malicious", "benign"), KINDS[theme], strict=True):
+        rule = rf"^{where} {{[^}}]*--pdrr-{name}: (#\w{{6}});"
+        assert re.findall(rule, "\n".join(sheets), re.M) == [colour]
+
+
+def test_the_pages_blue_can_be_read_as_text():
+    sheet = (RECORDED.parents[0] / "_static" / "custom.css").read_text("utf-8")
+    colours = re.findall(r"^html.* { --pdrr-blue: (#\w{6}); }", sheet, re.M)
+    for colour, page in zip(colours, style.PAGES.values(), strict=True):
+        assert contrast(colour, page) >= 4.5  # WCAG 1.4.3
+
+
 # what a drawing becomes
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import evasion
 from pdrr.experiments.evasion import ALONE, PLAIN
 from pdrr.experiments.records import Records
@@ -72,20 +72,21 @@ def test_krum_and_the_median_have_no_beta(tmp_path):
     ]
     made(*cells).save(tmp_path, "evasion")
     again = Records.load(tmp_path, "evasion")
-    assert list(evasion.worst_table(again).data.index) == ["Krum, shift", "median, shift"]
+    assert [table.caption for table in evasion.worst_tables(again)] == ["Krum.", "Median."]
 
 
-def test_the_table_has_the_worst_of_each_family_with_partial_knowledge(records):
-    table = evasion.worst_table(records).data
-    assert len(table) == 5
-    decoy = table.loc["trimmed mean (β = 1), decoy"]
-    assert decoy.tolist() == [
-        *("share 0.2", "0.75 → 0.75", "0.75", "1"),
-        *("share 0", "1.00 → 0.00", "0.75", "0"),
+def test_a_rule_s_table_has_the_worst_of_each_family_with_partial_knowledge(records):
+    (styled,) = evasion.worst_tables(records)
+    assert styled.caption == "Trimmed mean (β = 1)."
+    table = styled.data
+    assert list(table.index) == [PLAIN, "decoy", "shift", "camps", "sacrifice, in steps"]
+    assert table.loc["decoy"].tolist() == [
+        *("share 0.2", "0.75", "0.75", "1"),
+        *("share 0", "1.00", "<b>0.00</b>", "0"),
     ]
-    sacrifice = table.loc["trimmed mean (β = 1), sacrifice"]
-    assert sacrifice["PDRR: damage, alone → left"] == "0.19 steps → 12,000 steps"
-    assert table.loc["trimmed mean (β = 1), the paper's attack", "PDRR: most at"] == "–"
+    sacrifice = table.loc["sacrifice, in steps", "PDRR"]
+    assert sacrifice.tolist() == ["share 0.5", "0.19", "12,000", ".50"]
+    assert table.loc[PLAIN, ("PDRR", "at")] == "–"
 
 
 def test_every_point_that_was_tried_has_a_row(records):
@@ -106,8 +107,8 @@ def test_every_point_that_was_tried_has_a_row(records):
 
 
 def test_the_figure_sets_damage_left_against_damage_without(records):
-    figure = evasion.curves(records)
-    pdrr, ours = figure.axes
+    drawing = evasion.curves(records)
+    pdrr, ours = axes(drawing)
     assert [ax.get_title(loc="left") for ax in (pdrr, ours)] == [
         "PDRR, trimmed mean (β = 1)",
         "Co-trimming, trimmed mean (β = 1)",
@@ -125,8 +126,9 @@ def test_the_figure_sets_damage_left_against_damage_without(records):
         assert ax.get_xlim() == ax.get_ylim()
         assert ax.get_xlim()[1] > 1  # without the huge values, and without full knowledge
         assert ax.get_xlim()[1] < 2
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["decoy", "shift", "camps", "the paper's attack", "no defence at all"]
+    words = [words for _, _, words in drawing.key]
+    assert words == ["decoy", "shift", "camps", "the paper's attack", "no defence at all"]
+    assert [glyph for glyph, _, _ in drawing.key] == ["▼", "◆", "▲", "★", "─"]
 
 
 def test_the_findings_say_what_hiding_buys_and_what_it_costs(records):

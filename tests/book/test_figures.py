@@ -118,21 +118,21 @@ def test_a_figure_of_clients_refuses_several_runs():
 # the picture of all rules
 
 
-def test_the_overview_says_the_setting_and_how_far_q_lies_from_both_ends():
+def test_the_overview_says_the_setting_and_which_q_would_have_worked():
     ours = records(run(4, round=2, beta=7.0))  # q = .7 between .25 and .75
     drawn = figures.overview({"trimmed mean": ours})
     assert drawn.title == "c = 1 of k = 3 clients compromised, full knowledge, round 2, seed 4"
-    rule, rates, margin = panel(drawn).get_title(loc="left").splitlines()
+    rule, rates, suitable = panel(drawn).get_title(loc="left").splitlines()
     assert rule == "trimmed mean (β = 7)"
     assert rates.endswith("q = 0.7")
-    assert margin == "suitable from q − 0.450 to q + 0.050"
+    assert suitable == "suitable q: 0.250–0.750"
 
 
-def test_the_overview_says_where_no_q_separates():
+def test_the_overview_says_where_no_q_would_have_worked():
     none = records(run(1, q_low=np.nan, q_high=np.nan))
     title = panel(figures.overview({"median": none})).get_title(loc="left")
     assert title.splitlines()[0] == "median"
-    assert title.endswith("no q separates")
+    assert title.endswith("suitable q: none")
 
 
 def test_the_overview_refuses_rules_in_different_settings():

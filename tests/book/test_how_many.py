@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import how_many
 from pdrr.experiments.records import Records
 
@@ -76,12 +76,12 @@ def test_stretches_without_an_error_are_named():
     assert how_many._stretches([1], [False]) == "nowhere"
 
 
-def test_the_figure_has_a_column_for_each_detector_and_says_where_it_is_right(records):
-    figure = how_many.counts(records)
-    titles = [ax.get_title("left") for ax in figure.axes]
-    assert titles[0] == "MANDERA\nno error: 20–24"
-    assert titles[3] == "no error: nowhere"
-    far, mar = figure.axes[0].lines
+def test_the_figure_has_a_panel_for_each_detector_and_says_where_it_is_right(records):
+    drawing = how_many.counts(records)
+    titles = [ax.get_title("left") for ax in axes(drawing)]
+    assert list(drawing.panels) == ["MANDERA", "PDRR (trimmed mean)", "PDRR (Krum)"]
+    assert titles[:2] == ["the paper's attacks\nno error: 20–24", "ALIE\nno error: nowhere"]
+    far, mar = axes(drawing)[0].lines
     assert far.get_ydata().tolist() == [0.5, 0.25, 0, 0]
     assert mar.get_xdata().tolist() == [10, 20, 24]  # where nobody attacks nobody is missed
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import matrix
 from pdrr.experiments.records import Records
 
@@ -91,23 +91,32 @@ def test_where_nothing_does_damage_the_worst_case_is_over_all(records):
 
 
 def test_the_figure_has_a_panel_for_each_group_and_marks_errors(records):
-    paper, clones, others, last, _ = matrix.matrix(records).axes
-    assert [tick.get_text() for tick in paper.get_yticklabels()] == ["Krum (full)"]
-    assert [tick.get_text() for tick in clones.get_yticklabels()] == ["ALIE (full)"]
-    assert [tick.get_text() for tick in others.get_yticklabels()] == ["honest-shape shift"]
-    assert [label.get_color() for label in others.get_yticklabels()] == [matrix.GREY]
-    np.testing.assert_allclose(paper.images[0].get_array(), [[0.9, 0.75, 0.5, 1]])
-    marks = {(line.get_marker(), round(line.get_xdata()[0])) for line in paper.lines}
+    drawing = matrix.matrix(records)
+    assert list(drawing.panels) == [matrix.WORST, *matrix.GROUPS]
+    last, paper, clones, others = axes(drawing)
+    assert [tick.get_text() for tick in paper.get_xticklabels()] == ["Krum (full)"]
+    assert [tick.get_text() for tick in clones.get_xticklabels()] == ["ALIE (full)"]
+    assert [tick.get_text() for tick in others.get_xticklabels()] == ["honest-shape shift"]
+    assert [label.get_color() for label in others.get_xticklabels()] == [matrix.GREY]
+    np.testing.assert_allclose(paper.images[0].get_array(), [[0.9], [0.75], [0.5], [1]])
+    marks = {(line.get_marker(), round(line.get_ydata()[0])) for line in paper.lines}
     assert {m for m in marks if m[0] in "o^x"} == {("x", 0), ("^", 1), ("o", 3)}
-    assert [text.get_text() for text in last.texts] == [".90", ".75", ".50", ".05"]
+    numbers, attacks = ([text.get_text() for text in last.texts[i::2]] for i in (0, 1))
+    assert numbers == [".90", ".75", ".50", ".05"]
+    assert attacks[:2] == ["Krum (full)", "Krum (full)"]
 
 
-def test_the_table_has_rates_of_those_that_flag(records):
-    table = matrix.rates_table(records).data
-    assert list(table) == ["Co-trimming", "DnC", "PDRR (median)"]
-    assert table.index[0] == "nobody attacks"
-    assert table.loc["nobody attacks"].tolist() == ["0", ".25", ".50"]
-    assert table.loc["Krum (full)"].tolist() == ["0 / .50", ".25 / 0", "0 / 0"]
+def test_each_group_has_a_table_with_the_rates_of_those_that_flag(records):
+    quiet, paper, clones, others = matrix.rates_tables(records)
+    captions = [table.caption for table in (quiet, paper, clones, others)]
+    expected = ["Nobody attacks.", "The paper's attacks.", "Clones inside the cloud.", "Others."]
+    assert captions == expected
+    assert list(quiet.data.index) == ["Co-trimming", "DnC", "PDRR (median)"]
+    assert quiet.data["nobody attacks"].tolist() == ["0", ".25", ".50"]
+    assert paper.data["Krum (full)"].tolist() == ["0<br>.50", ".25<br>0", "<b>0<br>0</b>"]
+    assert list(clones.data) == ["ALIE (full)"]
+    assert "ours" in paper.to_html().split("PDRR (median)")[1]
+    assert "ours" not in paper.to_html().split("PDRR (median)")[0].split("<table")[1]
 
 
 def test_seconds_are_the_median_and_the_longest(records):

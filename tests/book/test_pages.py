@@ -88,6 +88,19 @@ PARTS = r"""() => [...document.querySelectorAll(".pdrr-figure, .pdrr-table")].ma
 }))"""
 
 
+# of each table, unfolded if need be: its words, whether it has a caption, its width and its box's
+TABLES = r"""() => {
+  for (const fold of document.querySelectorAll(".bd-article details")) fold.open = true;
+  return [...document.querySelectorAll(".bd-article table")]
+    .filter(e => e.getClientRects().length)
+    .map(e => [
+      e.innerText.trim().slice(0, 40).replaceAll("\n", " "), !!e.caption,
+      Math.max(e.scrollWidth, Math.ceil(e.getBoundingClientRect().width)),
+      Math.ceil(e.parentElement.getBoundingClientRect().width),
+    ]);
+}"""
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serve files without a line for each request."""
 
@@ -185,6 +198,38 @@ def test_panels_stand_one_below_the_other_where_there_is_no_room(view, base):
     )
     columns = 1 if page.viewport_size["width"] < 600 else 2
     assert len(set(lefts)) == columns
+
+
+DESKTOP = 1280  # a laptop's window: both side bars leave the text its narrowest column
+
+
+def test_no_table_is_wider_than_its_column_and_those_of_notebooks_have_captions(browser, base):
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 850})
+    wide, bare, count = [], [], 0
+    for name in READ:
+        page.goto(base + name, wait_until="load")
+        page.evaluate("() => window.MathJax?.startup?.promise.then(() => 1)")
+        for words, captioned, width, room in page.evaluate(TABLES):
+            count += 1
+            if width > room:
+                wide.append((name, words, width, room))
+            if name.startswith("notebooks/") and not captioned:
+                bare.append((name, words))
+    page.close()
+    assert (wide, bare) == ([], [])
+    assert count > 100
+
+
+def test_figures_of_the_pages_beyond_the_paper_need_no_scrolling_on_a_phone(browser, base):
+    page = browser.new_page(viewport={"width": 390, "height": 850})
+    for stem in ("matrix", "silence", "how_many", "survival", "cotrimming", "evasion"):
+        page.goto(f"{base}notebooks/{stem}.html", wait_until="load")
+        panels = page.eval_on_selector_all(
+            ".pdrr-figure .panels", "all => all.map(e => [e.scrollWidth, e.clientWidth])"
+        )
+        assert panels, stem
+        assert all(width <= room for width, room in panels), (stem, panels)
+    page.close()
 
 
 def test_links_lead_somewhere(browser, base):
@@ -285,6 +330,35 @@ def test_claims_are_searched_and_chosen_by_verdict(view, base):
     assert page.locator(shown).first.evaluate(row) == ("block" if width < 576 else "table-row")
 
 
+def test_claims_beyond_the_abstract_s_are_folded_until_an_address_or_a_search_asks(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/verdicts.html")
+    rows = page.locator(".verdicts.whole tbody tr")
+    assert 3 <= page.locator(".verdicts.whole tbody tr:visible").count() < 10
+    for last in (rows, page.locator(".verdicts.whole section")):
+        place = last.last.get_attribute("id")
+        page.goto(base + "index.html")
+        page.goto(f"{base}notebooks/verdicts.html#{place}")
+        cell = page.locator(f"[id='{place}'] td").first
+        cell.wait_for(state="visible")
+        assert 0 <= cell.bounding_box()["y"] < 850
+    page.get_by_role("searchbox", name="Words in a claim").fill("krum")
+    assert page.locator(".verdicts.whole tbody tr:not([hidden]):not(:visible)").count() == 0
+    page.get_by_role("searchbox", name="Words in a claim").fill("")
+    page.get_by_role("button", name="Open all").click()
+    assert page.locator(".verdicts.whole tbody tr:visible").count() == rows.count()
+    page.get_by_role("button", name="Close all").click()
+    assert page.locator(".verdicts.whole tbody tr:visible").count() < 10
+
+
+def test_an_address_opens_the_rounds_that_it_names(view, base):
+    page, _ = view
+    page.goto(base + "notebooks/which.html")
+    first = page.locator("table.door td a").first
+    first.click()
+    page.wait_for_function("() => document.querySelector(':target')?.open")
+
+
 def test_without_scripts_all_claims_are_there(browser, base):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -316,7 +390,12 @@ BLANK = 250  # bytes that draw no more than a page number
 
 
 @pytest.mark.parametrize(
-    "name", ["use.html", "federation.html", "notebooks/table1.html", "notebooks/fig08.html"]
+    "name",
+    [
+        "use.html",
+        "federation.html",
+        *(f"notebooks/{name}.html" for name in ("table1", "fig08", "verdicts")),
+    ],
 )
 def test_on_paper_no_page_is_blank_and_nothing_is_folded(browser, base, name):
     page = browser.new_page()

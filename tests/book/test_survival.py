@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from helpers.made_up_survival import FINAL, rows, survived
 from pdrr.book import survival
 from pdrr.experiments.arms import ORACLE, PEACE, UNDEFENDED
@@ -32,17 +32,17 @@ def test_each_rule_has_a_panel_of_all_images_and_one_of_the_worst_decile():
         *(rows(arm, error) for arm, error in FINAL.items()),
         *(rows(arm, error, rule="trimmed_mean") for arm, error in FINAL.items()),
     )
-    titles = [ax.get_title(loc="left") for ax in survival.lives(both).axes]
+    titles = [ax.get_title(loc="left") for ax in axes(survival.lives(both))]
     assert titles == [
-        "Krum, all images",
-        "Krum, worst decile of writers",
-        "trimmed mean (β = 10), all images",
-        "trimmed mean (β = 10), worst decile of writers",
+        "Krum\nall images",
+        "Krum\nworst decile of writers",
+        "trimmed mean (β = 10)\nall images",
+        "trimmed mean (β = 10)\nworst decile of writers",
     ]
 
 
 def test_lines_are_means_of_five_rounds_and_carry_their_names_at_the_end():
-    everyone, worst = survival.lives(survived()).axes
+    everyone, worst = axes(survival.lives(survived()))
     names = [text.get_text() for text in everyone.texts]
     assert names == list(FINAL)
     for ax, more in ((everyone, 0), (worst, 0.1)):
@@ -56,9 +56,8 @@ def test_lines_are_means_of_five_rounds_and_carry_their_names_at_the_end():
 
 
 def test_no_two_names_overlap_and_none_leaves_its_panel():
-    figure = survival.lives(survived(errors=dict.fromkeys(FINAL, 0.5)))
-    figure.draw_without_rendering()
-    for ax in figure.axes:
+    for ax in axes(survival.lives(survived(errors=dict.fromkeys(FINAL, 0.5)))):
+        ax.figure.draw_without_rendering()
         # of the names alone, without their lines
         boxes = sorted((Text.get_window_extent(text) for text in ax.texts), key=lambda b: b.y0)
         whole = ax.get_window_extent()
@@ -70,7 +69,7 @@ def test_no_two_names_overlap_and_none_leaves_its_panel():
 
 def test_a_shorter_seed_has_its_line_but_no_say_in_where_a_name_stands():
     shorter = survived(rows("PDRR", 0.5, rounds=9), rows("PDRR", 0.25, seed=2, rounds=7))
-    ax, _ = survival.lives(shorter).axes
+    ax, _ = axes(survival.lives(shorter))
     assert [len(line.get_xdata()) for line in ax.lines] == [9, 7]
     assert [text.xy for text in ax.texts] == [(9, 0.5)]
 

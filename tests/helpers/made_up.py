@@ -267,3 +267,8 @@ def trials():
             "every_round": every_round_records(seeds=(1, 2)),
         },
     }
+
+
+def axes(drawing):
+    """The axes of all panels of a drawing, in order."""
+    return [ax for panel in drawing.panels.values() for ax in panel.axes]
