@@ -18,7 +18,7 @@ from pdrr.experiments.schemes import OURS, papers
 from pdrr.metrics import by_lot, far, mar, q_range
 
 EXTRA = Path(__file__).parents[2] / "book" / "_extra" / "explorer"
-FRONT = Path(__file__).parents[2] / "book" / "_static" / "front.css"
+SHEET = Path(__file__).parents[2] / "book" / "_static" / "figures.css"  # front.css uses its colours
 VENDORED = {  # D3 7.9.2 and Observable Plot 0.6.17, as npm has them
     "d3.min.js": "912111098ea99503a6f4967361d2bbdc9dbf58cf9c678c8e27e5b02d1a07f0c1",
     "d3.LICENSE.txt": "2a6d2d5f32ba0b755ddbc1c833f766e30cdbe6ebe9a6d4e3e24427721f0b63d3",
@@ -211,7 +211,8 @@ def test_what_comes_from_others_is_as_they_published_it(name):
 def colours(theme):
     """Variables of the style sheet, by name."""
     start = 'html[data-theme="dark"] {' if theme == "dark" else "html {"
-    line = next(x for x in FRONT.read_text("utf-8").splitlines() if x.startswith(start))
+    start += " --pdrr-malicious"
+    line = next(x for x in SHEET.read_text("utf-8").splitlines() if x.startswith(start))
     pairs = [part.split(":", 1) for part in line.partition("{")[2].rstrip("} ").split(";") if part]
     return {name.strip(): value.strip() for name, value in pairs if value}
 

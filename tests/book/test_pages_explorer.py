@@ -31,6 +31,7 @@ BOOK = Path(__file__).parents[2] / "book"
 HEAD = (
     '<!doctype html><html lang="en" data-theme="THEME"><meta charset="utf-8"><title>t</title>'
     '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="front.css">'
+    '<link rel="stylesheet" href="figures.css">'
     '<style>html[data-theme="dark"] { --pst-color-background: #14181e; background: #14181e;'
     ' color: #ced6dd }</style><body class="bd-content">'
 )
@@ -47,7 +48,8 @@ def folder(tmp_path_factory, made):
     """A folder with both pages, in both themes."""
     top = tmp_path_factory.mktemp("pages")
     shutil.copytree(BOOK / "_extra" / "explorer", top / "explorer")
-    shutil.copy(BOOK / "_static" / "front.css", top)
+    for name in ("front.css", "figures.css"):
+        shutil.copy(BOOK / "_static" / name, top)
     (top / "explorer" / "runs.js").write_text(explorer.script(made), "utf-8")
     chapter = (BOOK / "explore.md").read_text("utf-8")
     scripts = "".join(line for line in chapter.splitlines() if line.startswith("<script"))
