@@ -75,7 +75,10 @@ class Checkout:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 own = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
-                if own and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                if (
+                    own
+                    and (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+                ):
                     found.append(int(folder.name))
             except OSError:  # it has just ended
                 continue

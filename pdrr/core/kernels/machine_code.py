@@ -46,7 +46,7 @@ SOURCES = _sources()
 
 
 class Sealed(IndexDataCacheFile):
-    """Numba's files, each with its hash behind it: a turned bit in machine code ends the process."""
+    """Numba's files, each with its hash behind it: a turned bit in code would end the process."""
 
     def _dump(self, obj: Any) -> bytes:
         content = super()._dump(obj)
