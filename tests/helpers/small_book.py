@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -17,6 +18,8 @@ STEMS = ("fig01",)
 TOC = "format: jb-book\nroot: index\nchapters:\n" + "".join(
     f"  - file: notebooks/{stem}\n" for stem in STEMS
 )
+TRIALS: Counter[str] = Counter()
+"""Trials by what was done to a machine, for whoever counts."""
 MARK = "PDRR_TRIAL"
 """A variable that everything started for a trial inherits."""
 
