@@ -49,7 +49,7 @@ class Sealed(IndexDataCacheFile):
     """Numba's files, each with its hash behind it: a turned bit in code would end the process."""
 
     def _dump(self, obj: Any) -> bytes:
-        content = super()._dump(obj)
+        content: bytes = super()._dump(obj)
         return content + hashlib.sha256(content).digest()  # unpickling stops before
 
     def _load_index(self) -> Any:
