@@ -15,8 +15,9 @@ from pdrr.core.files import listed
 
 ROOT = Path(__file__).parents[2]
 STEMS = ("fig01",)
-TOC = "format: jb-book\nroot: index\nchapters:\n" + "".join(
-    f"  - file: notebooks/{stem}\n" for stem in STEMS
+TOC = (
+    "format: jb-book\nroot: index\nparts:\n  - caption: The paper, re-run\n    chapters:\n"
+    + "".join(f"      - file: notebooks/{stem}\n" for stem in STEMS)
 )
 TRIALS: Counter[str] = Counter()
 """Trials by what was done to a machine, for whoever counts."""
@@ -35,7 +36,14 @@ class Checkout:
         (top / "notebooks/coursework").mkdir(parents=True)
         names = [f"notebooks/{stem}.ipynb" for stem in STEMS]
         names += ["notebooks/coursework/poison_it.ipynb", "book/references.bib"]
-        names += ["_config.yml", "CHANGELOG.md", "Makefile", "requirements.lock", "pyproject.toml"]
+        names += [
+            "_config.yml",
+            "CHANGELOG.md",
+            "Makefile",
+            "requirements.lock",
+            "pyproject.toml",
+            "CITATION.cff",
+        ]
         for name in names:
             shutil.copy(ROOT / name, top / name)
         (top / "book/index.md").write_text("# A book\n\nOf few pages.\n", "utf-8")
