@@ -46,7 +46,9 @@ class Checkout:
         ]
         for name in names:
             shutil.copy(ROOT / name, top / name)
-        (top / "book/index.md").write_text("# A book\n\nOf few pages.\n", "utf-8")
+        page = "# A book\n\n```{include} _outputs/seconds.md\n```\n"
+        (top / "book/index.md").write_text(page, "utf-8")
+        (top / "book/_extra").mkdir()
         (top / "book/_toc.yml").write_text(TOC, "utf-8")
         (top / ".venv").mkdir()
         for part in Path(sys.prefix).iterdir():
