@@ -33,6 +33,15 @@ $(shell test "$$(cat .venv/.ready 2>/dev/null)" = "$$(pwd -P)" && .venv/bin/pyth
 $(shell find build/pages build/site/_build/html/index.html -newermt '1 minute' -type f \
   -exec rm -f '{}' + 2>/dev/null)
 
+# a notebook that was put back may be older than what was made of another version of it
+MADE_OF := .made-of
+changed = for was in build/$(1)/$(MADE_OF)/*.ipynb; do \
+  cmp -s "$$was" "$(2)/$${was\#\#*/}" || rm -f "$${was%/$(MADE_OF)/*}/$${was\#\#*/}"; done
+ifneq ($(filter site,$(MAKECMDGOALS)),)
+$(shell $(call changed,pages/*,notebooks); $(call changed,coursework,notebooks/coursework))
+endif
+note = mkdir -p $(@D)/$(MADE_OF); cp $< $(@D)/$(MADE_OF)/
+
 READY   := .venv/.ready
 CHECKED := $(if $(filter file,$(ASKED)),smoke,$(PROFILE))
 RUN     := .venv/bin/python -m pdrr
@@ -170,14 +179,19 @@ WORKS   := $(wildcard notebooks/coursework/*.ipynb)
 CHAPTERS := $(shell find book -type f -not -path '*/__pycache__/*')
 
 build/pages/$(PROFILE)/%.ipynb: notebooks/%.ipynb $(READY) $(SOURCES) $(wildcard book/records/*/*) build/pages/.data
+	@$(note)
 	@$(RUN) page $* $@ --profile "$$PROFILE" --data "$$DATA"
 
 build/pages/$(PROFILE)/performance.ipynb: $(wildcard build/bench/*)
 
 # what the reference answers draw, for the pages of the coursework
 DRAWN := $(WORKS:notebooks/%=build/%)
-build/coursework/%.ipynb: notebooks/coursework/%.ipynb $(READY) $(filter-out pdrr/book/%,$(SOURCES))
+build/coursework/%.ipynb: notebooks/coursework/%.ipynb $(READY) build/coursework/.sources
+	@$(note)
 	@$(RUN) reference $* $@
+
+build/coursework/.sources: FORCE
+	@$(PYTHON) scripts/inputs.py $@ $(filter-out pdrr/book,$(wildcard pdrr/*))
 
 # other data, or another library under Keras, make the pages out of date, and so do sources that
 # were put back with an older time

@@ -142,7 +142,9 @@ def test_unknown_profiles_are_refused_with_the_known_ones(name):
 )
 def test_a_profile_file_is_read_as_strictly(tmp_path, monkeypatch, text, message):
     (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "paper.yaml").write_text(yaml.safe_dump(profile_file("paper")))
+    (tmp_path / "profiles" / "paper.yaml").write_text(
+        yaml.safe_dump(profile_file("paper")), "utf-8"
+    )
     (tmp_path / "profiles" / "quick.yaml").write_text(text, "utf-8")
     monkeypatch.setattr(resources, "files", lambda _package: tmp_path)
     assert config.load("paper").federation.k == 50

@@ -30,7 +30,7 @@ if words and words[0].startswith("scripts/") and "demo" not in words[0]:
     sys.exit(0)
 with open("calls.jsonl", "a", encoding="utf-8") as file:
     file.write(json.dumps(words) + "\\n")
-if "page" in words:
+if "page" in words or "reference" in words:
     os.makedirs(os.path.dirname(words[4]), exist_ok=True)
     open(words[4], "w").close()
 if words[:1] == ["-c"]:
@@ -212,6 +212,36 @@ def test_a_source_put_back_with_an_older_time_makes_a_new_book(checkout, file):
     assert pages(top)[0] == first[0] + (0 if file == "book/a.md" else 2)
     make(top, "book", "PROFILE=smoke")
     assert pages(top)[1] == first[1] + 1
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "notebooks/coursework"])
+def test_a_notebook_put_back_with_an_older_time_is_executed_again_and_no_other(checkout, folder):
+    top = checkout()
+    source = top / folder / "fig01.ipynb"
+    source.write_text("new", "utf-8")
+    make(top, "book", "PROFILE=smoke")
+    before = len(calls(top))
+    source.write_text("old", "utf-8")
+    os.utime(source, (1e9, 1e9))
+    make(top, "book", "PROFILE=smoke")
+    (done,) = [words for words in calls(top)[before:] if {"page", "reference"} & set(words[:3])]
+    assert done[2:4] == ["page" if folder == "notebooks" else "reference", "fig01"]
+    before = len(calls(top))
+    make(top, "book", "PROFILE=smoke")
+    assert len(calls(top)) == before
+
+
+@pytest.mark.parametrize(("file", "again"), [("pdrr/a.py", 1), ("pdrr/book/a.py", 0)])
+def test_the_coursework_is_drawn_again_when_a_source_was_put_back(checkout, file, again):
+    top = checkout()
+    for name in (file, "notebooks/coursework/find.ipynb"):
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text("new", "utf-8")
+    make(top, "book", "PROFILE=smoke")
+    (top / file).write_text("old", "utf-8")
+    os.utime(top / file, (1e9, 1e9))
+    make(top, "book", "PROFILE=smoke")
+    assert sum("reference" in words for words in calls(top)) == 1 + again
 
 
 def test_pages_of_a_clock_that_was_ahead_are_made_again(checkout):

@@ -252,6 +252,17 @@ def tracked():
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+def test_text_is_read_and_written_as_utf_8_whatever_the_machine_prefers():
+    paths = [path for path in tracked() if path.suffix == ".py"]
+    assert len(paths) > 50
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                own = {"read_text": 0, "write_text": 1}.get(node.func.attr)
+                said = own is None or len(node.args) > own or node.keywords
+                assert said, f"{path}:{node.lineno} needs an encoding"
+
+
 def test_no_file_names_a_place_on_one_machine():
     places = re.compile("|".join(f"/{name}/" for name in ("work", "home", "root", "Users")))
     paths = tracked()

@@ -54,7 +54,7 @@ def test_a_cell_that_changes_is_found(old, spoiled):
     else:
         content = json.loads(old.read_text("utf-8"))
         content["runs"][2]["far" if spoiled == "runs" else "attack"] = 0.25
-        old.write_text(script.dumped(content))
+        old.write_text(script.dumped(content), "utf-8")
     wrong, _ = script.differences(old, *before)
     assert wrong
 

@@ -1,6 +1,8 @@
 """Eight sites, three of them malicious, three rounds: `python job.py` runs them on this machine."""
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,9 @@ def main():
     parser.add_argument("--threads", type=int, help="Sites at the same time.  [all]")
     parser.add_argument("--workspace", type=Path, default=Path("workspace"))
     arguments = parser.parse_args()
+    if shlex.split(sys.executable) != [sys.executable]:  # it starts its sites by a line of words
+        told = "FLARE's simulator needs a Python without spaces in its path"
+        parser.error(f"{told}, got {sys.executable}")
     arguments.workspace.mkdir(parents=True, exist_ok=True)
     verdicts = arguments.workspace.resolve() / "verdicts.jsonl"
     recipe = NumpyFedAvgRecipe(

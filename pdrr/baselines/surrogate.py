@@ -97,6 +97,8 @@ class _Surrogate:
         x = np.asarray(models[:, self.chosen], np.float64)
         if not np.ptp(x, axis=0).any():
             raise ValueError(f"{who} needs snapshots that differ, got {n} equal ones")
+        self.exponent = int(np.frexp(np.abs(x).max())[1])  # so that no square overflows
+        x = np.ldexp(x, -self.exponent)
         self.centre, spread = x.mean(0), x.std(0)
         self.scale = np.maximum(spread, FLOOR * np.sqrt(np.mean(spread**2)))
 
@@ -106,5 +108,7 @@ class _Surrogate:
             raise ValueError(f"{self.who} needs models [k, {self.d}], got {tuple(models.shape)}")
         check_finite(self.who, models)
         chosen = array_namespace(models).take(models, like(self.chosen, models), axis=1)
-        x = (to_host(chosen).astype(np.float64) - self.centre) / self.scale
+        with np.errstate(over="ignore"):  # clipped
+            x = np.ldexp(to_host(chosen).astype(np.float64), -self.exponent)
+            x = (x - self.centre) / self.scale
         return np.asarray(np.clip(x, -LIMIT, LIMIT), np.float32)

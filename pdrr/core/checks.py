@@ -85,6 +85,9 @@ def _check_kind(who: str, x: Array) -> None:
         raise TypeError(
             f"{who} needs tensors without gradients, got one that requires grad: detach"
         )
+    if array_api_compat.is_torch_array(x) and (x.is_meta or str(x.layout) != "torch.strided"):
+        what = "one without values" if x.is_meta else f"layout {x.layout}"
+        raise TypeError(f"{who} needs dense tensors, got {what}")
     if array_api_compat.is_jax_array(x) and not _jax_has_float64():
         raise TypeError(
             f"{who} needs float64 for its sums, got JAX arrays in a process without it: "

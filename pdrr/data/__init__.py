@@ -143,7 +143,10 @@ def _choose(data: FederatedDataset, writers: int | None, seed: int) -> Federated
     if writers is None or len(data) == writers:
         return data
     if len(data) < writers:
-        raise ValueError(f"{data.name}: needs {writers} writers, has {len(data)}")
+        raise ValueError(
+            f"{data.name}: needs {writers} writers, has {len(data)}: "
+            "take a larger share of the data (of LEAF's, by --sf)"
+        )
     chosen = choice(len(data), writers, seed)
     rows = np.flatnonzero(np.isin(data.writer, chosen))
     return FederatedDataset(

@@ -194,7 +194,7 @@ class Kernel:
         argv = [sys.executable, "-m", "pdrr.grading.guard", str(self.limits.printed)]
         argv += ["-f", "{connection_file}"]
         content = {"argv": [*alone(), *argv], "display_name": "Python 3", "language": "python"}
-        (spec / "kernel.json").write_text(json.dumps(content))
+        (spec / "kernel.json").write_text(json.dumps(content), "utf-8")
         self._manager = KernelManager(
             kernel_name="submission",
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(spec.parent)]),

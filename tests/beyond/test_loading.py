@@ -39,7 +39,7 @@ def test_methods_are_found_also_after_one_of_them_was_imported():
 def test_a_file_that_changes_is_read_again(folder):
     file = folder / "both.py"
     for name in ("Two", "Three"):
-        file.write_text(METHOD.replace("Two", name))
+        file.write_text(METHOD.replace("Two", name), "utf-8")
         assert beyond.own_rivals() == (name,)
 
 

@@ -66,7 +66,7 @@ def test_a_figure_has_its_address_its_words_and_its_files(extension, tmp_path):
         "CSV": "../_files/fig04/drawn.csv",
         "notebook": "../_files/fig04/fig04.ipynb",
     }
-    assert (tmp_path / "drawn.csv").read_text() == "score\n0.5\n"
+    assert (tmp_path / "drawn.csv").read_text("utf-8") == "score\n0.5\n"
     assert (tmp_path / "drawn.svg").read_text("utf-8").startswith("<svg ")
 
 

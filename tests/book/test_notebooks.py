@@ -273,7 +273,7 @@ def test_a_page_is_in_its_section_once_the_book_lists_it(tmp_path):
     (part,) = [part for part in toc["parts"] if part["caption"] == contents.PART]
     (chapter,) = [each for each in part["chapters"] if each["file"] == "attacks"]
     chapter["sections"].append({"file": "notebooks/another"})
-    (tmp_path / "toc.yml").write_text(yaml.safe_dump(toc))
+    (tmp_path / "toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
     assert contents.stems("sec3", tmp_path / "toc.yml") == ["fig02", "fig03", "another"]
 
 

@@ -326,7 +326,9 @@ def test_a_build_ends_where_a_sentence_no_longer_holds(extension, tmp_path):
     chapter.write_text((ROOT / "book" / "defence.md").read_text("utf-8"), "utf-8")
     (tmp_path / "records").symlink_to(ROOT / RECORDED)
     extension.look(tmp_path)
-    chapter.write_text(chapter.read_text("utf-8").replace("no recorded run", "one recorded run"))
+    chapter.write_text(
+        chapter.read_text("utf-8").replace("no recorded run", "one recorded run"), "utf-8"
+    )
     with pytest.raises(extension.SphinxError, match="defence.md: d-against: .* one recorded run"):
         extension.look(tmp_path)
 

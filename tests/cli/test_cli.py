@@ -133,7 +133,7 @@ BAD = {
     "empty file": (("data", "--data", "empty.npz"), "empty.npz: damaged"),
     "incomplete": (("data", "--data", "incomplete.npz"), "incomplete.npz: .*lacks labels"),
     "empty LEAF folder": (("data", "--data", "./leaf"), "leaf"),
-    "too few writers": (("data", "--data", "letters.npz"), "needs 192 writers, has 60"),
+    "too few writers": (("data", "--data", "letters.npz"), "has 60: take a larger share"),
     "a folder as a file": (("data", "--data", "folder.npz"), "folder.npz"),
     "no records": (("check", "--records", "nowhere"), "no records in nowhere"),
     "unknown recording": (("record", "fig99", "--profile", "smoke"), "no recording of 'fig99'"),

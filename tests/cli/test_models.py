@@ -109,7 +109,7 @@ def test_bars_are_as_long_as_the_scores_and_show_q(pdrr):
 
 def test_a_figure_is_drawn(top, pdrr):
     pdrr("detect", *MEDIAN, "--figure", "scores.svg")
-    drawn = (top / "scores.svg").read_text()
+    drawn = (top / "scores.svg").read_text("utf-8")
     assert "<svg" in drawn
     code, out, err = pdrr("detect", *MEDIAN, "--figure", "scores.txt")
     assert (code, out) == (2, "")

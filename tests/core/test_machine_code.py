@@ -42,6 +42,12 @@ def toy(tmp_path, monkeypatch):
     return anew
 
 
+def turned(content, at):
+    """With a bit turned."""
+    at %= len(content)
+    return content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :]
+
+
 def kept(tmp_path, ending):
     (found,) = (tmp_path / "cache").rglob(f"*.{ending}")
     return found
@@ -64,6 +70,10 @@ def test_machine_code_is_kept_on_disk(toy):
         lambda old: b"\0" * len(old),
         lambda old: b"not a pickle" + old,
         lambda old: old[:20] + b"\xff" * 20 + old[40:],
+        lambda old: turned(old, len(old) // 3),
+        lambda old: turned(old, max(0, old.find(b"ELF")) + 200),
+        lambda old: turned(old, -1),
+        lambda old: old + b"x",
     ],
 )
 def test_what_is_damaged_on_disk_is_compiled_again(toy, tmp_path, ending, damage):

@@ -412,7 +412,7 @@ def test_npz_round_trip_and_choice_of_writers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(some.train(i)[0], data.train(position)[0])
     assert load(path, writers=4, seed=1).sha256 == some.sha256
     assert len({load(path, writers=4, seed=s).writer_ids for s in range(6)}) > 1
-    with pytest.raises(ValueError, match=r"some\.npz.*needs 9 writers, has 8"):
+    with pytest.raises(ValueError, match=r"some\.npz.*needs 9 writers, has 8: take a larger share"):
         load(path, writers=9)
 
 
@@ -500,7 +500,7 @@ def write_leaf(folder: Path, data: FederatedDataset, **rows: np.ndarray) -> Path
     for name, chosen in rows.items():
         part = folder / name.split("__")[0]
         part.mkdir(parents=True, exist_ok=True)
-        (part / f"{name}.json").write_text(json.dumps(leaf_json(data, chosen)))
+        (part / f"{name}.json").write_text(json.dumps(leaf_json(data, chosen)), "utf-8")
     return folder
 
 
@@ -528,7 +528,7 @@ def test_leaf_without_split_is_split_within_writers(tmp_path: Path, sub: str) ->
     data = small()
     part = tmp_path / "leaf" / sub
     part.mkdir(parents=True)
-    (part / "all_data_0.json").write_text(json.dumps(leaf_json(data, np.arange(60))))
+    (part / "all_data_0.json").write_text(json.dumps(leaf_json(data, np.arange(60))), "utf-8")
     read = load(tmp_path / "leaf", writers=3)
     np.testing.assert_array_equal(read.images, data.images)
     np.testing.assert_array_equal(read.labels, data.labels)
@@ -634,7 +634,7 @@ def faulty(change: str) -> object:
     ],
 )
 def test_leaf_faults(tmp_path: Path, change: str, message: str) -> None:
-    (tmp_path / "data.json").write_text(json.dumps(faulty(change)))
+    (tmp_path / "data.json").write_text(json.dumps(faulty(change)), "utf-8")
     with pytest.raises(ValueError, match=message) as caught:
         load(tmp_path, writers=3)
     assert str(tmp_path) in str(caught.value)

@@ -370,7 +370,7 @@ def test_damaged_archives_are_refused_by_name(tmp_path, damage):
     if damage == "truncated":
         archive.write_bytes(whole[: len(whole) // 2])
     elif damage == "text":
-        archive.write_text("<html>404</html>")
+        archive.write_text("<html>404</html>", "utf-8")
     elif damage == "flipped":
         whole[len(whole) // 2] ^= 0xFF
         archive.write_bytes(whole)

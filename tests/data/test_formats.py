@@ -163,10 +163,10 @@ def test_a_black_test_part_of_leaf_and_npz_is_refused(tmp_path, kind):
     path = FORMATS[kind](tmp_path / "some", data)
     if kind == "leaf":
         (file,) = (path / "test").iterdir()
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text("utf-8"))
         for entry in content["user_data"].values():
             entry["x"] = (1 - np.array(entry["x"])).tolist()
-        file.write_text(json.dumps(content))
+        file.write_text(json.dumps(content), "utf-8")
     else:
         images = np.where(data.test[:, None, None], 255 - data.images, data.images)
         np.savez(path, **{**np.load(path), "images": images})

@@ -291,7 +291,7 @@ def with_sizes(path, name, size):
 def leaf(folder, text=None, **changes):
     source = data_files.leaf(folder / "some", DATA)
     (file,) = (source / "train").iterdir()
-    content = json.loads(file.read_text()) | changes
+    content = json.loads(file.read_text("utf-8")) | changes
     (source / "train" / "x.json").write_bytes(
         json.dumps(content).encode() if text is None else text
     )
@@ -651,7 +651,7 @@ def a_label_that_links_out(folder):
 
 @case("something else", name="notes.txt")
 def a_text_among_the_writers(folder):
-    return images(folder, lambda source: (source / "notes.txt").write_text("by me"))
+    return images(folder, lambda source: (source / "notes.txt").write_text("by me", "utf-8"))
 
 
 @case("needs a label, 0 to 61", name="62")

@@ -92,8 +92,8 @@ def toys(tmp_path, monkeypatch):
     """A folder of the reader's own with an attack and a rival, one file each."""
     folder = tmp_path / "methods"
     folder.mkdir()
-    (folder / "doubling.py").write_text(dedent(ATTACK))
-    (folder / "farthest.py").write_text(dedent(RIVAL))
+    (folder / "doubling.py").write_text(dedent(ATTACK), "utf-8")
+    (folder / "farthest.py").write_text(dedent(RIVAL), "utf-8")
     monkeypatch.setenv("PDRR_METHODS", str(folder))
     return folder
 
@@ -133,7 +133,9 @@ def test_a_comparison_is_run_again_where_a_toy_has_changed(store, toys):
     options = {"attack": "doubling", "profile": "smoke", "schemes": ("Farthest",), "store": store}
     first = experiments.one_round("median", **options)
     file = toys / "doubling.py"
-    file.write_text(file.read_text("utf-8").replace("honest.previous", "honest.previous * 2"))
+    file.write_text(
+        file.read_text("utf-8").replace("honest.previous", "honest.previous * 2"), "utf-8"
+    )
     second = experiments.one_round("median", **options)
     assert first.table["score"].tolist() != second.table["score"].tolist()
 

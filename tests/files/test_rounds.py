@@ -326,7 +326,7 @@ def test_the_same_round_gives_the_same_file(suffix, tmp_path, monkeypatch):
 
 def test_a_writer_that_fails_leaves_what_was_there(suffix, tmp_path, monkeypatch):
     folder, sent = made_up_models.write_round(tmp_path, suffix)
-    (tmp_path / f"new{suffix}").write_text("before")
+    (tmp_path / f"new{suffix}").write_text("before", "utf-8")
     found = files.survey(folder, sent)
 
     def full(*_):
@@ -335,7 +335,7 @@ def test_a_writer_that_fails_leaves_what_was_there(suffix, tmp_path, monkeypatch
     monkeypatch.setattr(written.FORMATS[suffix], "write", full)
     with pytest.raises(OSError, match="No space left"):
         files.write(tmp_path / f"new{suffix}", found, np.zeros(200, np.float32), [5])
-    assert (tmp_path / f"new{suffix}").read_text() == "before"
+    assert (tmp_path / f"new{suffix}").read_text("utf-8") == "before"
     assert len(list(tmp_path.iterdir())) == 3
 
 

@@ -4,6 +4,8 @@ import contextlib
 import doctest
 import json
 import os
+import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +199,19 @@ def job(folder):
     return printed
 
 
+def test_a_python_that_the_simulator_cannot_start_is_refused_in_a_line(monkeypatch, capsys):
+    path = ROOT / "examples" / "flare" / "job.py"
+    monkeypatch.setattr(sys, "executable", "/a folder/bin/python")
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.syspath_prepend(path.parent)  # as `python job.py` has it
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(path), run_name="__main__")
+    assert "needs a Python without spaces in its path, got /a folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    shlex.split(sys.executable) != [sys.executable], reason="FLARE's simulator splits Python's path"
+)
 def test_a_job_of_eight_sites_flags_the_three_and_only_them(tmp_path):
     for trial in ("first", "second"):  # two sites may have been given one port
         (tmp_path / trial).mkdir()

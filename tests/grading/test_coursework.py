@@ -295,7 +295,7 @@ def graded(tiny, tmp_path_factory):
     other = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
     hand_in(top / "in", "wrong", other)
     (top / "in" / "roster.csv").write_text(
-        "student\n" + "\n".join([*HOSTILE, "blank", "broken", "wrong", "absent"])
+        "student\n" + "\n".join([*HOSTILE, "blank", "broken", "wrong", "absent"]), "utf-8"
     )
     report = classes.grade_class(top / "in", {"tiny": tiny}, top / "out", LIMITS, 2)
     return top, report

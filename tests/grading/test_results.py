@@ -63,7 +63,7 @@ DAMAGE = {
     "other points": lambda path, _: changed(path, '"points": 3.0', '"points": 1.0'),
     "a flipped bit": lambda path, _: digits(path),
     "a lost mark": lambda path, _: path.write_text(
-        json.dumps(json.loads(path.read_text("utf-8")) | {"marks": []})
+        json.dumps(json.loads(path.read_text("utf-8")) | {"marks": []}), "utf-8"
     ),
     "cut": lambda path, _: path.write_bytes(path.read_bytes()[:99]),
     "empty": lambda path, _: path.write_bytes(b""),
@@ -71,8 +71,10 @@ DAMAGE = {
     "not UTF-8": lambda path, _: path.write_bytes(b"\xff\xfe\xfd"),
     "a list": lambda path, _: path.write_text("[]", "utf-8"),
     "null": lambda path, _: path.write_text("null", "utf-8"),
-    "deep": lambda path, _: path.write_text("[" * 100_000),
-    "an older form": lambda path, _: path.write_text('{"key": "a", "marks": [], "remarks": []}'),
+    "deep": lambda path, _: path.write_text("[" * 100_000, "utf-8"),
+    "an older form": lambda path, _: path.write_text(
+        '{"key": "a", "marks": [], "remarks": []}', "utf-8"
+    ),
     "gone": lambda path, _: path.unlink(),
     "a pipe": lambda path, _: [path.unlink(), path.symlink_to("/dev/null")],
     "another page": lambda _, page: page.write_text("half a page", "utf-8"),

@@ -67,7 +67,7 @@ def leaf(folder: Path, data: FederatedDataset, *, divided: bool = True) -> Path:
         name = f"all_data_0_niid_0_keep_0_{part}_9.json" if divided else "all_data_0.json"
         path = folder / (part if divided else "all_data") / name
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content), "utf-8")
     return folder
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -14,9 +15,12 @@ from pdrr.core.files import listed
 
 ROOT = Path(__file__).parents[2]
 STEMS = ("fig01",)
-TOC = "format: jb-book\nroot: index\nchapters:\n" + "".join(
-    f"  - file: notebooks/{stem}\n" for stem in STEMS
+TOC = (
+    "format: jb-book\nroot: index\nparts:\n  - caption: The paper, re-run\n    chapters:\n"
+    + "".join(f"      - file: notebooks/{stem}\n" for stem in STEMS)
 )
+TRIALS: Counter[str] = Counter()
+"""Trials by what was done to a machine, for whoever counts."""
 MARK = "PDRR_TRIAL"
 """A variable that everything started for a trial inherits."""
 
@@ -32,10 +36,19 @@ class Checkout:
         (top / "notebooks/coursework").mkdir(parents=True)
         names = [f"notebooks/{stem}.ipynb" for stem in STEMS]
         names += ["notebooks/coursework/poison_it.ipynb", "book/references.bib"]
-        names += ["_config.yml", "CHANGELOG.md", "Makefile", "requirements.lock", "pyproject.toml"]
+        names += [
+            "_config.yml",
+            "CHANGELOG.md",
+            "Makefile",
+            "requirements.lock",
+            "pyproject.toml",
+            "CITATION.cff",
+        ]
         for name in names:
             shutil.copy(ROOT / name, top / name)
-        (top / "book/index.md").write_text("# A book\n\nOf few pages.\n", "utf-8")
+        page = "# A book\n\n```{include} _outputs/seconds.md\n```\n"
+        (top / "book/index.md").write_text(page, "utf-8")
+        (top / "book/_extra").mkdir()
         (top / "book/_toc.yml").write_text(TOC, "utf-8")
         (top / ".venv").mkdir()
         for part in Path(sys.prefix).iterdir():
@@ -75,7 +88,10 @@ class Checkout:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 own = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
-                if own and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                if (
+                    own
+                    and (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+                ):
                     found.append(int(folder.name))
             except OSError:  # it has just ended
                 continue

@@ -27,6 +27,14 @@ def torch_with_gradient(x):
     return pytest.importorskip("torch").asarray(x).requires_grad_()
 
 
+def torch_sparse(x):
+    return pytest.importorskip("torch").asarray(x).to_sparse()
+
+
+def torch_without_values(x):
+    return pytest.importorskip("torch").asarray(x).to("meta")
+
+
 def sparse(x):
     from scipy.sparse import csr_array
 
@@ -68,6 +76,8 @@ KINDS = {
     "neither": lambda x: x[:0, :0],
     "JAX without float64": jax_without_float64,
     "torch with gradient": torch_with_gradient,
+    "torch, sparse": torch_sparse,
+    "torch without values": torch_without_values,
 }
 FUNCTIONS = {
     "mean": pdrr.mean,

@@ -12,13 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers.small_book import Checkout
+from helpers.small_book import TRIALS, Checkout
 from pdrr.federation.store import Store
 
 KILLS = int(os.environ.get("PDRR_KILLS", "20"))
@@ -26,14 +25,6 @@ long = pytest.mark.skipif(
     "PDRR_TORTURE" not in os.environ or sys.platform != "linux",
     reason="takes an hour: make torture",
 )
-TRIALS: Counter[str] = Counter()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def told():
-    """Say at the end how often what was tried."""
-    yield
-    print("\ntrials of machine faults:", dict(TRIALS))
 
 
 # a disk that is full

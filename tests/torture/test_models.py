@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import pdrr
@@ -21,6 +21,7 @@ from helpers.hostile_models import (
     JUDGES,
     LEFT_OUT,
     SERVING,
+    answer,
     at_home,
     attack,
     c_of,
@@ -30,6 +31,8 @@ from helpers.hostile_models import (
     own,
     rejected,
     sent,
+    torture,
+    whole,
 )  # fmt: skip
 from pdrr import PDRR, Round
 from pdrr.core.arrays import to_host
@@ -38,7 +41,6 @@ from pdrr.core.distances import bulyan_picks
 from pdrr.core.kernels import pieces
 from pdrr.experiments import attacking
 
-torture = settings(max_examples=int(os.environ.get("PDRR_TORTURE", "5")))
 RULES = ("krum", "trimmed_mean", "median")
 
 
@@ -46,18 +48,6 @@ RULES = ("krum", "trimmed_mean", "median")
 def kernels(request, monkeypatch):
     """With the compiled loops and without."""
     monkeypatch.setenv("PDRR_KERNELS", request.param)
-
-
-def answer(function, *arguments):
-    """What a function gives; None if it refuses in a line of its own. Warnings are errors."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return function(*arguments)
-    except ValueError as error:
-        if "needs" in str(error) and "\n" not in str(error):
-            return None
-        raise
 
 
 def bits(case):
@@ -249,13 +239,6 @@ def decisions(observed, rule):
     """What PDRR decides: statistic, scores, who is flagged."""
     found = PDRR(rule, q=0.8, **own(rule, observed.k)).detect(observed)
     return [to_host(x) for x in (found.statistic, found.scores, found.flagged)]
-
-
-def whole(seed, k, d, dtype=np.float64):
-    """Models of whole numbers: differences and sums are exact; the last is the previous one."""
-    x = np.random.default_rng(seed).integers(-1000, 1000, (k + 1, d)).astype(dtype)
-    x[:, ::3] = x[-1, ::3]
-    return x
 
 
 rounds_of_whole = given(

@@ -14,7 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic
 
 # what unpickling a cut or overwritten file may raise
@@ -45,8 +45,40 @@ def _sources() -> str:
 SOURCES = _sources()
 
 
+class Sealed(IndexDataCacheFile):
+    """Numba's files, each with its hash behind it: a turned bit in code would end the process."""
+
+    def _dump(self, obj: Any) -> bytes:
+        content: bytes = super()._dump(obj)
+        return content + hashlib.sha256(content).digest()  # unpickling stops before
+
+    def _load_index(self) -> Any:
+        with suppress(FileNotFoundError), open(self._index_path, "rb") as file:
+            pickle.load(file)  # Numba's version
+            _check_seal(file.read())
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _check_seal(Path(self._data_path(name)).read_bytes())
+        return super()._load_data(name)
+
+
+def _check_seal(content: bytes) -> None:
+    size = hashlib.sha256().digest_size
+    if hashlib.sha256(content[:-size]).digest() != content[-size:]:
+        raise EOFError("damaged")
+
+
 class Kept(FunctionCache):
     """The machine code of a function on disk; what is damaged there is compiled again."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = Sealed(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         # a function is compiled into its callers, those in other files too
