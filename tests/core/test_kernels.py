@@ -20,7 +20,7 @@ from helpers import oracles
 from pdrr import ATTACKS, PDRR, Round, attacks, defenses, krum, median, trimmed_mean
 from pdrr.baselines import jackknife
 from pdrr.core import checks, directions, dispatch, distances, order, round_passes
-from pdrr.core.kernels import numba, pieces, sorting
+from pdrr.core.kernels import numba, pieces, tiles
 
 pytest.importorskip("numba")
 from pdrr.core.kernels.network import batcher, sorting_program
@@ -50,7 +50,7 @@ PLAIN = {
 RULES = {"krum": {"c": 2}, "trimmed_mean": {"beta": 2}, "median": {}}
 every_rule = pytest.mark.parametrize("rule", RULES)
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-TILE = sorting.WIDTH
+TILE = tiles.WIDTH
 
 
 @pytest.fixture(autouse=True)
@@ -614,13 +614,13 @@ def test_keys_are_in_the_order_of_the_values_and_turn_back(dtype):
     outside[0] = np.copysign(outside[0], -1)
     keys = np.concatenate([values, outside]).view(f"i{np.dtype(dtype).itemsize}")
     again = keys.copy()
-    sorting.turn(keys)
+    tiles.turn(keys)
     finite, (below, low, high, above) = keys[: len(values)], keys[len(values) :].tolist()
     assert (np.diff(finite) > 0).all()
     assert below < low == finite[0] - 1
     assert finite[-1] + 1 == high < above
     assert finite[0] == -finite[-1] - 1
-    sorting.turn(keys)
+    tiles.turn(keys)
     assert (keys == again).all()
 
 

@@ -15,7 +15,7 @@ from pdrr import AGGREGATORS, PDRR, Round, bulyan, krum, mean, median, trimmed_m
 from pdrr.aggregators import krum_index
 from pdrr.baselines import leave_one_out
 from pdrr.core import dispatch, distances, order
-from pdrr.core.kernels import numba, pieces, sorting
+from pdrr.core.kernels import numba, pieces, sorting, tiles
 from pdrr.defenses import checked_count
 
 DEFENCES = {"krum": {"c": 1}, "trimmed_mean": {"beta": 2}, "median": {}}
@@ -28,7 +28,7 @@ both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @settings(max_examples=40)
 @given(st.data())
 def test_each_pass_finds_a_value_that_is_not_finite_and_only_in_its_rows(data):
-    k, d = data.draw(st.integers(2, 23)), data.draw(st.sampled_from([1, 17, sorting.WIDTH * 2 + 9]))
+    k, d = data.draw(st.integers(2, 23)), data.draw(st.sampled_from([1, 17, tiles.WIDTH * 2 + 9]))
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     kind = data.draw(st.sampled_from(["gauss", "ties", "largest"]))
@@ -243,7 +243,7 @@ def test_picks_are_the_same_for_many_models():
 
 @pytest.mark.parametrize("equal", [32_767, 32_768, 65_535, 65_536, 70_000])
 def test_counts_of_equal_values_hold_any_number(equal):
-    x = np.zeros(sorting.WIDTH, np.float32)
+    x = np.zeros(tiles.WIDTH, np.float32)
     share, counts = np.empty(x.size), np.empty((2, x.size), np.int32)
     beta = equal // 7
     sorting.kept_share(x, np.zeros(equal, np.int64), 0, x, beta, counts, share)
@@ -271,8 +271,8 @@ def test_a_few_coordinates_of_very_many_models_are_sorted_without_a_tile(monkeyp
 
 @pytest.mark.parametrize("started", [0, 1, 2])
 def test_without_new_threads_the_same_work_is_done(started, monkeypatch):
-    x = np.random.default_rng(2).normal(size=(7, 3 * sorting.WIDTH + 5))
-    monkeypatch.setattr("pdrr.core.arrays.BLOCK", sorting.WIDTH // 4)
+    x = np.random.default_rng(2).normal(size=(7, 3 * tiles.WIDTH + 5))
+    monkeypatch.setattr("pdrr.core.arrays.BLOCK", tiles.WIDTH // 4)
     monkeypatch.setattr(pieces, "processors", lambda: 2)
     expected = median(x)
     submit, calls = pieces.ThreadPoolExecutor.submit, []

@@ -11,7 +11,7 @@ import numpy as np
 from pdrr.core.kernels.columns import grown
 from pdrr.core.kernels.machine_code import kernel
 from pdrr.core.kernels.network import GROUP
-from pdrr.core.kernels.sorting import WIDTH, sort_tile
+from pdrr.core.kernels.tiles import WIDTH, sort_tile
 from pdrr.core.order import HUGE, SHRINK
 
 

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 GROUP = 8
-"""Rows that are moved together: `kernels.sorting` merges two sorted groups in registers."""
+"""Rows that are moved together: `kernels.tiles` merges two sorted groups in registers."""
 
 
 def batcher(n: int) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """The passes over a stack of models that cost time, compiled by Numba, on all processors.
 
 Each kernel walks through the coordinates in tiles that stay in a processor's own cache
-(`kernels.sorting`), piece by piece on all processors (`kernels.pieces`).
+(`kernels.tiles`), piece by piece on all processors (`kernels.pieces`).
 
 A stack reaches the loops as one flat array and the place where each chosen model starts in it:
 nothing is copied, whether rows are chosen, coordinates cut out or the stack lies on disk.

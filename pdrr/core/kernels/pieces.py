@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import pdrr.core.arrays
-from pdrr.core.kernels.sorting import WIDTH
+from pdrr.core.kernels.tiles import WIDTH
 
 
 def processors() -> int:

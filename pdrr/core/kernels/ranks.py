@@ -9,8 +9,9 @@ import numpy as np
 
 from pdrr.core.kernels.machine_code import borrowed, kernel
 from pdrr.core.kernels.network import GROUP
-from pdrr.core.kernels.sorting import WIDTH, any_equal, sort_tile, tally
+from pdrr.core.kernels.sorting import any_equal, tally
 from pdrr.core.kernels.sums import PADDING, gram_tile, products, request
+from pdrr.core.kernels.tiles import WIDTH, sort_tile
 
 
 @kernel()

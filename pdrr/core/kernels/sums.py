@@ -1,7 +1,7 @@
 """Loops that look at each value once, and inner products; compiled by Numba and kept on disk.
 
 All take the stack as one flat array, the place where the piece begins in it for each of the k
-models, and the length d of the piece. Rows are cut out as slices of their own, see `sorting`.
+models, and the length d of the piece. Rows are cut out as slices of their own, see `tiles`.
 """
 
 from __future__ import annotations
