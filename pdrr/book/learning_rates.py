@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
+from pdrr.book.drawing import Drawing
 from pdrr.book.over_rounds import ALARM, MISS
 from pdrr.book.readings import shown
-from pdrr.book.style import STYLE
+from pdrr.book.style import BENIGN, BESIDE, GRID, MALICIOUS
 from pdrr.claims.words import short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY
@@ -20,6 +22,10 @@ from pdrr.experiments.chains import ORACLE
 from pdrr.experiments.records import Records
 
 COLUMNS = {"partial": "partial knowledge", "full": "full knowledge", NOBODY: "nobody attacks"}
+KEY = (
+    ("▲", BENIGN, "FAR, honest models flagged"),
+    ("✕", MALICIOUS, "MAR, attackers missed"),
+)
 
 
 def errors(records: Records) -> pd.DataFrame:
@@ -60,33 +66,27 @@ def rates_table(records: Records) -> Styler:
     return shown(rows)
 
 
-def by_rate(records: Records) -> Figure:
-    """FAR and MAR of PDRR against the learning rate: a row for each rule, a column for each attack.
+def by_rate(records: Records) -> Drawing:
+    """FAR and MAR of PDRR against the learning rate: a panel for each rule and attack.
 
     Below each rate in how many rounds the attack succeeded: it found a model, and Krum took it.
     """
     found = errors(records)
     rules = [rule for rule in DEFENDED if (found["rule"] == rule).any()]
     rates = sorted(found["learning_rate"].unique())
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.9 * len(rules) + 1.0), layout="constrained")
-        columns = len(COLUMNS)
-        panels = figure.subplots(len(rules), columns, sharex=True, sharey=True, squeeze=False)
-        for rule, line in zip(rules, panels, strict=True):
-            for ax, (known, words) in zip(line, COLUMNS.items(), strict=True):
-                own = found[(found["rule"] == rule) & (found["knowledge"] == known)]
-                _panel(ax, own, [rates.index(rate) for rate in own["learning_rate"]])
-                ax.set_title(f"{in_words(rule)}, {words}")
-            line[0].set_ylabel("share of models")
-        for ax in panels[-1]:
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for rule, (known, words) in product(rules, COLUMNS.items()):
+            title = f"{in_words(rule)}, {words}"
+            panels[title] = Figure(figsize=(3.1, 2.5), layout="constrained")
+            ax = panels[title].subplots()
+            own = found[(found["rule"] == rule) & (found["knowledge"] == known)]
+            _panel(ax, own, [rates.index(rate) for rate in own["learning_rate"]])
             ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-            ax.set_xlabel("learning rate")
-        handles = [
-            Line2D([], [], **{**ALARM, "ls": "-"}, label="FAR"),
-            Line2D([], [], **{**MISS, "ls": "-"}, label="MAR"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    return figure
+            ax.set_xlim(-0.5, len(rates) - 0.5)
+            ax.set(xlabel="learning rate", ylabel="share of models")
+            ax.set_title(title)
+    return Drawing(panels, records.table, key=KEY)
 
 
 def _panel(ax: Axes, own: pd.DataFrame, x: list[int]) -> None:
@@ -96,10 +96,9 @@ def _panel(ax: Axes, own: pd.DataFrame, x: list[int]) -> None:
         krum = (own["rule"] == "krum").all()
         won = own["malicious_won" if krum else "succeeded"]
         for at, number, rounds in zip(x, won, own["rounds"], strict=True):
-            ax.annotate(f"{number}/{rounds}", (at, -0.2), ha="center", va="center", fontsize=8)
+            ax.annotate(f"{number}/{rounds}", (at, -0.2), ha="center", va="center", fontsize=10)
     ax.set(ylim=(-0.3, 1.08), yticks=np.linspace(0, 1, 3))
-    ax.margins(x=0.12)
-    ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
+    ax.grid(visible=True, axis="y", color=GRID, zorder=0)
 
 
 def findings(records: Records) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -10,13 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from pandas.io.formats.style import Styler
 from scipy import stats
 
+from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, LINE, MALICIOUS, STYLE
+from pdrr.book.style import BENIGN, BESIDE, GRID, INK, LINE, MALICIOUS, PAPER
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import bounds, short, span
 from pdrr.core.rules import in_words
@@ -28,8 +26,24 @@ from pdrr.experiments.schemes import OURS
 KNOWN = ("full", "partial")
 BAND = "#e8e8e8"  # rounds in which no q is suitable
 SUITABLE = "#9ad5b5"
+GREY = "#bbbbbb"
 ALARM: dict[str, Any] = {"color": BENIGN, "ls": "", "marker": "^", "ms": 4.5}
 MISS: dict[str, Any] = {"color": MALICIOUS, "ls": "", "marker": "x", "ms": 5, "mew": 1.4}
+KEY = (
+    ("─", MALICIOUS, "smallest malicious score"),
+    ("─", BENIGN, "largest benign score"),
+    ("■", SUITABLE, "suitable q"),
+    ("╌", INK, "q in use"),
+    ("▲", BENIGN, "false alarm"),
+    ("✕", MALICIOUS, "attacker missed"),
+    ("■", BAND, "no q is suitable"),
+)
+HARM_KEY = (
+    ("○", INK, "full knowledge"),
+    ("■", INK, "partial knowledge"),
+    ("━", INK, "95 % interval of the mean"),
+    ("•", GREY, "one round"),
+)
 STRIP = 0.24  # of a panel's height, below the scores, for the marks of errors
 
 
@@ -48,11 +62,11 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 # the ranges of suitable q
 
 
-def ranges(records: Records) -> Figure:
+def ranges(records: Records) -> Drawing:
     """The range of suitable q in every round, with marks where PDRR errs.
 
-    A row for each rule and beta, full and partial knowledge side by side; PDRR in the loop has a
-    row of its own where its chain has parted from the oracle-defended one.
+    A panel for each rule and beta with full and with partial knowledge. Then those of PDRR in the
+    loop whose chain has parted from the oracle-defended one.
 
     Parameters
     ----------
@@ -67,37 +81,22 @@ def ranges(records: Records) -> Figure:
     table = judged(records.table)
     if len(seeds := table["seed"].unique()) != 1:
         raise ValueError(f"ranges shows one seed, got {sorted(seeds)}")
-    rows = list(_rows(table))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.75 * len(rows) + 0.8), layout="constrained")
-        panels = figure.subplots(len(rows), len(KNOWN), sharey="row", squeeze=False)
-        for (name, chain, group), line in zip(rows, panels, strict=True):
-            for ax, known in zip(line, KNOWN, strict=True):
-                seen = group[group["knowledge"] == known].sort_values("round")
-                if seen.empty:
-                    ax.axis("off")
-                elif chain == LOOP and not seen["apart"].any():
-                    ax.axis("off")
-                    ax.text(0.5, 0.5, "as above, bit for bit", ha="center", transform=ax.transAxes)
-                else:
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for chain in (ORACLE, LOOP):
+            for (rule, beta), group in _by_rule(table[table["chain"] == chain]):
+                for known in KNOWN:
+                    seen = group[group["knowledge"] == known].sort_values("round")
+                    if seen.empty or (chain == LOOP and not seen["apart"].any()):
+                        continue
+                    title = f"{in_words(rule, beta)}, {known}{', in the loop' * (chain == LOOP)}"
+                    panels[title] = Figure(figsize=(4.3, 2.7), layout="constrained")
+                    ax = panels[title].subplots()
                     _range(ax, seen)
-                where = f", {chain}" if chain == LOOP else ""
-                ax.set_title(f"{name}, {known}{where}\n{_errors(seen)}" if len(seen) else "")
-            line[1].tick_params(labelleft=not line[0].axison)
-            _limits(line, group)
-            line[0].set_ylabel("score")
-        for ax in panels[-1]:
-            ax.set_xlabel("round")
-        _legend(figure)
-    return figure
-
-
-def _rows(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Rule in words, chain, and rounds of each line of panels."""
-    for (rule, beta), group in _by_rule(table):
-        for chain, rounds in group.groupby("chain", sort=False):
-            if chain == ORACLE or rounds["apart"].any():
-                yield in_words(rule, beta), str(chain), rounds
+                    _limits(ax, group)
+                    ax.set_title(f"{title}\n{_errors(seen)}", fontsize=10.5)
+                    ax.set(xlabel="round", ylabel="score")
+    return Drawing(panels, records.table, key=KEY)
 
 
 def _by_rule(table: pd.DataFrame) -> Any:
@@ -122,11 +121,11 @@ def _range(ax: Axes, seen: pd.DataFrame) -> None:
     ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
 
 
-def _limits(line: Any, group: pd.DataFrame) -> None:
-    """One scale for a row of panels, with room for the marks below."""
+def _limits(ax: Axes, group: pd.DataFrame) -> None:
+    """One scale for both kinds of knowledge, with room for the marks below."""
     low = float(min(group["benign_high"].min(), group["malicious_low"].min()))
     room = (1 - low) * STRIP / (1 - STRIP)
-    line[0].set_ylim(low - room, 1 + 0.04 * (1 - low))
+    ax.set_ylim(low - room, 1 + 0.04 * (1 - low))
 
 
 def _errors(seen: pd.DataFrame) -> str:
@@ -135,19 +134,6 @@ def _errors(seen: pd.DataFrame) -> str:
         return f"no error in {len(seen)} rounds"
     text = f"errors in {seen['wrong'].sum()} of {len(seen)} rounds"
     return f"{text}, no suitable q in {seen['no_q'].sum()}"
-
-
-def _legend(figure: Figure) -> None:
-    handles = [
-        Line2D([], [], color=MALICIOUS, lw=1.4, label="smallest malicious score"),
-        Line2D([], [], color=BENIGN, lw=1.4, label="largest benign score"),
-        Patch(color=SUITABLE, label="suitable q"),
-        Line2D([], [], **LINE, label="q in use"),
-        Line2D([], [], **ALARM, label="false alarm"),
-        Line2D([], [], **MISS, label="attacker missed"),
-        Patch(color=BAND, label="no q is suitable"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
 
 
 # errors as counts
@@ -273,40 +259,36 @@ def harm_in_words(records: Records) -> str:
     )
 
 
-def harm(records: Records) -> Figure:
+def harm(records: Records) -> Drawing:
     """What attack and defence do to a round's accuracy, beside the same round un-attacked."""
     found = differences(records)
     names = [in_words(rule, beta) for (rule, beta), _ in _by_rule(found)]
-    with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
-        figure = Figure(figsize=(9, 0.62 * len(names) + 1.3), layout="constrained")
-        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    every = np.concatenate([*found["each"], found["low"].dropna(), found["high"].dropna(), [0]])
+    margin = 0.05 * np.ptp(every) or 0.05
+    panels = {}
+    with mpl.rc_context({**BESIDE, "axes.grid.axis": "x"}):
         titles = {"attacked": "attacked, no defence", "defended": f"attacked, {OURS} defends"}
-        for ax, (who, title) in zip(panels, titles.items(), strict=True):
+        for who, title in titles.items():
+            panels[title] = Figure(figsize=(4.3, 0.62 * len(names) + 0.9), layout="constrained")
+            ax = panels[title].subplots()
             for known, shift, mark in (("full", -0.17, "o"), ("partial", 0.17, "s")):
                 own = found[(found["who"] == who) & (found["knowledge"] == known)]
                 for row in own.to_dict("records"):
                     y = names.index(in_words(row["rule"], row["beta"])) + shift
-                    each = {"color": "#bbbbbb", "s": 4, "lw": 0, "zorder": 1}
+                    each = {"color": GREY, "s": 4, "lw": 0, "zorder": 1}
                     ax.scatter(row["each"], np.full(len(row["each"]), y), **each)
-                    ax.plot([row["low"], row["high"]], [y, y], color="black", lw=2, zorder=2)
-                    face = "black" if known == "partial" else "white"
-                    style = {"marker": mark, "ms": 6, "mfc": face, "mec": "black"}
+                    ax.plot([row["low"], row["high"]], [y, y], color=INK, lw=2, zorder=2)
+                    face = INK if known == "partial" else PAPER
+                    style = {"marker": mark, "ms": 6, "mfc": face, "mec": INK}
                     ax.plot(row["mean"], y, **style, ls="", zorder=3)
-            ax.axvline(0, color="black", lw=1, zorder=0)
+            ax.axvline(0, color=INK, lw=1, zorder=0)
             ax.set_title(title)
             ax.set_xlabel("accuracy less the un-attacked round's")
-            ax.grid(visible=True, axis="x", color="#dddddd", zorder=0)
-        panels[0].set(yticks=range(len(names)), yticklabels=names)
-        panels[0].invert_yaxis()
-        points: dict[str, Any] = {"marker": "o", "ls": "", "ms": 3, "color": "#bbbbbb"}
-        handles = [
-            Line2D([], [], marker="o", ls="", mfc="white", mec="black", label="full knowledge"),
-            Line2D([], [], marker="s", ls="", color="black", label="partial knowledge"),
-            Line2D([], [], color="black", lw=2, label="95 % interval of the mean"),
-            Line2D([], [], **points, label="one round"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
+            ax.grid(visible=True, axis="x", color=GRID, zorder=0)
+            ax.set(xlim=(every.min() - margin, every.max() + margin))
+            ax.set_yticks(range(len(names)), [name.replace(" (", "\n(") for name in names])
+            ax.invert_yaxis()
+    return Drawing(panels, records.table, key=HARM_KEY)
 
 
 def _interval(values: pd.Series) -> tuple[float, float]:

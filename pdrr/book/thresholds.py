@@ -9,14 +9,18 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
-from pdrr.book.style import BENIGN, GREEN, LINE, MALICIOUS, STYLE
+from pdrr.book.drawing import Drawing
+from pdrr.book.style import BENIGN, BESIDE, GREEN, GRID, INK, LINE, MALICIOUS
 from pdrr.core.rules import in_words
 
+KEY = (
+    ("╌", INK, "q in use"),
+    ("■", GREEN, "fewest errors in the calibration runs"),
+)
 
-def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, float]) -> Figure:
+
+def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, float]) -> Drawing:
     """FAR and MAR of PDRR against its threshold, over all runs, and where q was chosen.
 
     Parameters
@@ -32,13 +36,12 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
         raise ValueError("error_by_q needs one plateau for each rule and beta: choose a noise")
     groups: Any = list(errors.groupby(["rule", "beta"], dropna=False, sort=False))
     band: dict[str, Any] = {"color": GREEN, "alpha": 0.18, "lw": 0}
-    with mpl.rc_context(STYLE):
-        lines = -(-len(groups) // 2)
-        figure = Figure(figsize=(9, 2.4 * lines + 0.5), layout="constrained")
-        panels = figure.subplots(lines, 2, sharey=True, squeeze=False).flat
-        for ax in panels[len(groups) :]:
-            ax.axis("off")
-        for ax, ((rule, beta), group) in zip(panels, groups, strict=False):
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for (rule, beta), group in groups:
+            title = in_words(rule, beta)
+            panels[title] = Figure(figsize=(4.3, 3), layout="constrained")
+            ax = panels[title].subplots()
             same = plateaus["beta"].isna() if pd.isna(beta) else plateaus["beta"] == beta
             for plateau in plateaus[same & (plateaus["rule"] == rule)].itertuples():
                 ax.axvspan(plateau.low, plateau.high, **band, zorder=1)
@@ -59,12 +62,7 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
                     va="bottom",
                 )
             ax.set(xlabel="threshold q", xlim=(0, 1), ylim=(0, 1.15), yticks=np.linspace(0, 1, 6))
-            ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-            ax.set_title(in_words(rule, beta))
-        figure.supylabel("share of clients, all runs", fontsize="medium")
-        handles = [
-            Line2D([], [], **LINE, label="q in use"),
-            Patch(**band, label="fewest errors in the calibration runs"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    return figure
+            ax.set_ylabel("share of clients, all runs")
+            ax.grid(visible=True, axis="y", color=GRID, zorder=0)
+            ax.set_title(title)
+    return Drawing(panels, errors, key=KEY)

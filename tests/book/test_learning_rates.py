@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers.made_up import axes
 from helpers.made_up_rounds import nobody, rounds, row
 from pdrr.book import learning_rates
 from pdrr.experiments.chains import LOOP
@@ -48,7 +49,7 @@ def test_the_table_says_whether_the_attack_and_pdrr_succeed(records):
 
 
 def test_the_figure_has_a_panel_for_each_attack_and_says_how_often_it_won(records):
-    partial, full, quiet = learning_rates.by_rate(records).axes
+    partial, full, quiet = axes(learning_rates.by_rate(records))
     assert [text.get_text() for text in partial.texts] == ["0/2", "2/2"]
     drawn = {line.get_marker(): line.get_ydata().tolist() for line in partial.lines}
     assert drawn == {"^": [0.5, 0], "x": [0.75, 0]}

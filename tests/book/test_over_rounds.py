@@ -6,6 +6,7 @@ from matplotlib.colors import same_color
 from scipy import stats
 
 from helpers import made_up_rounds
+from helpers.made_up import axes
 from pdrr.book import over_rounds, style
 from pdrr.experiments.records import Records
 
@@ -27,23 +28,24 @@ def marks(ax, marker):
 # the ranges
 
 
-def test_the_loop_has_a_row_of_its_own_only_where_it_parted(records):
-    panels = over_rounds.ranges(records).axes
-    assert [title(ax) for ax in panels] == [
+def test_the_loop_has_a_panel_of_its_own_only_where_it_parted(records):
+    assert [title(ax) for ax in axes(over_rounds.ranges(records))] == [
         "trimmed mean (β = 10), full\nno error in 4 rounds",
         "trimmed mean (β = 10), partial\nerrors in 2 of 4 rounds, no suitable q in 1",
-        "trimmed mean (β = 10), full, PDRR in the loop\nno error in 4 rounds",
-        "trimmed mean (β = 10), partial, PDRR in the loop\n"
-        "errors in 1 of 4 rounds, no suitable q in 1",
+        "trimmed mean (β = 10), partial, in the loop\nerrors in 1 of 4 rounds, no suitable q in 1",
     ]
-    assert not panels[2].axison
-    assert [text.get_text() for text in panels[2].texts] == ["as above, bit for bit"]
     quiet = records.table[records.table["knowledge"] != "partial"]
-    assert len(over_rounds.ranges(Records(quiet, records.runs, {})).axes) == 2
+    drawing = over_rounds.ranges(Records(quiet, records.runs, {}))
+    assert list(drawing.panels) == ["trimmed mean (β = 10), full"]
+
+
+def test_both_kinds_of_knowledge_have_one_scale(records):
+    full, partial, _ = axes(over_rounds.ranges(records))
+    assert full.get_ylim() == partial.get_ylim()
 
 
 def test_a_panel_draws_both_scores_q_and_the_errors_apart(records):
-    _, partial, *_ = over_rounds.ranges(records).axes
+    _, partial, *_ = axes(over_rounds.ranges(records))
     drawn = {
         kind: line.get_ydata().tolist()
         for line in partial.lines
@@ -127,7 +129,7 @@ def test_the_harm_in_words_says_which_knowledge_costs_more(records):
 
 
 def test_the_figure_of_harm_has_a_mark_and_a_line_for_each_mean(records):
-    attacked, defended = over_rounds.harm(records).axes
+    attacked, defended = axes(over_rounds.harm(records))
     assert [title(ax) for ax in (attacked, defended)] == [
         "attacked, no defence",
         "attacked, PDRR defends",
@@ -137,4 +139,5 @@ def test_the_figure_of_harm_has_a_mark_and_a_line_for_each_mean(records):
     }
     assert means["o"] == pytest.approx([-0.2])
     assert means["s"] == pytest.approx([-0.25])
-    assert [tick.get_text() for tick in attacked.get_yticklabels()] == ["trimmed mean (β = 10)"]
+    assert [tick.get_text() for tick in attacked.get_yticklabels()] == ["trimmed mean\n(β = 10)"]
+    assert attacked.get_xlim() == defended.get_xlim()
