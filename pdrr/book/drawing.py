@@ -24,7 +24,7 @@ from pdrr.book.style import DARK, INK
 GAP = 12  # pixels between panels of one picture
 WIDE = 480  # pixels; a panel that needs more is moved sideways on a phone
 GROWTH = 1.2  # a panel becomes at most so many times as wide as it was drawn
-FONT = re.compile(r"(font: (?:[\w.]+ )*?[\d.]+px) '[^;\"]*|font-family: [^;\"]*; ?")
+FONT = re.compile(r"(font: (?:[\w.]+ )*?[\d.]+px) '[^;\"]*|;? ?font-family: [^;\"]*")
 COLOUR = re.compile("|".join(DARK))
 USELESS = re.compile(r"\s*<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", re.S)
 SIZE = re.compile(r'((?:width|height)="[\d.]+)pt')  # in the units of the picture around it

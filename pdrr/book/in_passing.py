@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
 import matplotlib as mpl
@@ -10,14 +11,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pandas.io.formats.style import Styler
 
 from pdrr.book import captions
 from pdrr.book.alignment import styled
-from pdrr.book.drawing import of
+from pdrr.book.drawing import Drawing, of
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, LINE, MALICIOUS, NONE, STYLE
+from pdrr.book.style import BENIGN, BESIDE, GRID, INK, LINE, MALICIOUS, NONE
 from pdrr.claims.words import interval, short, span
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED, RULES, in_words
@@ -26,6 +26,14 @@ from pdrr.experiments.records import Records, recorded
 PROFILES = ("paper", "quick")
 NOISES = {"ball": "L2 ball", "coordinate": "per coordinate"}
 KNOWN = ("partial", "full")
+GREY = "#999999"
+KEY = (  # of the figure by epsilon
+    ("■", MALICIOUS, "smallest malicious ρ"),
+    ("●", BENIGN, "largest benign ρ"),
+    ("╌", INK, "q in use"),
+    ("┈", GREY, "the paper's ε"),
+    ("×", INK, "Krum selects a benign model"),
+)
 
 
 def kept(stem: str) -> dict[str, Records]:
@@ -126,7 +134,7 @@ def _span(values: pd.Series, form: str = "{:.2f}") -> str:
 # noise of the attack on Krum
 
 
-def by_epsilon(records: Records) -> Figure:
+def by_epsilon(records: Records) -> Drawing:
     """Correlation of malicious and benign models against epsilon: both noises, both knowledges.
 
     Parameters
@@ -136,31 +144,22 @@ def by_epsilon(records: Records) -> Figure:
     """
     runs = records.runs
     ends = runs["epsilon"].min() / 2, runs["epsilon"].max() * 2
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 5.2), layout="constrained")
-        panels = figure.subplots(2, 2, sharex=True, sharey=True)
-        for line, (noise, words) in zip(panels, NOISES.items(), strict=True):
-            for ax, known in zip(line, KNOWN, strict=True):
-                own = runs[(runs["noise"] == noise) & (runs["knowledge"] == known)]
-                ax.set(xscale="log", xlim=ends, ylim=(-0.4, 1.12))
-                for _, each in own.groupby(["seed", "round"]):
-                    _correlations(ax, each.sort_values("epsilon"))
-                ax.axhline(own["q"].iloc[0], **LINE, zorder=2)
-                ax.axvline(1e-7, color="#999999", lw=1, ls=":", zorder=1)
-                ax.set_title(f"{words}, {known} knowledge")
-                ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
-            line[0].set_ylabel("correlation ρ")
-        for ax in panels[-1]:
-            ax.set_xlabel("ε")
-        handles = [
-            Line2D([], [], color=MALICIOUS, marker="s", label="smallest malicious ρ"),
-            Line2D([], [], color=BENIGN, marker="o", label="largest benign ρ"),
-            Line2D([], [], **LINE, label="q in use"),
-            Line2D([], [], color="#999999", lw=1, ls=":", label="the paper's ε"),
-            panels[0][0].scatter([], [], **NONE, label="Krum selects a benign model"),
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for (noise, words), known in product(NOISES.items(), KNOWN):
+            title = f"{words}, {known} knowledge"
+            panels[title] = Figure(figsize=(4.3, 2.9), layout="constrained")
+            ax = panels[title].subplots()
+            own = runs[(runs["noise"] == noise) & (runs["knowledge"] == known)]
+            ax.set(xscale="log", xlim=ends, ylim=(-0.4, 1.12))
+            for _, each in own.groupby(["seed", "round"]):
+                _correlations(ax, each.sort_values("epsilon"))
+            ax.axhline(own["q"].iloc[0], **LINE, zorder=2)
+            ax.axvline(1e-7, color=GREY, lw=1, ls=":", zorder=1)
+            ax.set_title(title)
+            ax.grid(visible=True, axis="y", color=GRID, zorder=0)
+            ax.set(xlabel="ε", ylabel="correlation ρ")
+    return Drawing(panels, records.table, key=KEY)
 
 
 def _correlations(ax: Any, runs: pd.DataFrame) -> None:

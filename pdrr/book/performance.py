@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -14,13 +15,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 from pandas.io.formats.style import Styler
 from tabulate import tabulate
 
 from pdrr.book.alignment import styled
-from pdrr.book.style import STYLE
+from pdrr.book.drawing import Drawing
+from pdrr.book.style import BESIDE, GRID
 from pdrr.claims.words import digits, seconds
 from pdrr.core import files
 from pdrr.core.rules import DEFENDED, in_words
@@ -53,6 +54,8 @@ LOOK: dict[str, dict[str, Any]] = {  # told apart by mark and line as well as by
     "byzfl, torch": {"color": PINK, "marker": "v"},
     "byzfl, numpy": {"color": PINK, "marker": "v", "ls": "--", "mfc": "white"},
 }
+GLYPHS = {"o": "●○", "*": "★☆", "s": "■□", "D": "◆◇", "^": "▲△", "v": "▼▽", "x": "✕✕"}
+LINES = {"": "", "-": "─", "--": "╌", ":": "┈"}
 FLOOR: dict[str, Any] = {"color": "#b8b8b8", "lw": 5, "solid_capstyle": "butt", "zorder": 1.7}
 
 
@@ -99,25 +102,25 @@ def floor(records: Records, k: Any, d: Any) -> Any:
 # figures
 
 
-def cost_by_d(records: Records, k: int = 50) -> Figure:
+def cost_by_d(records: Records, k: int = 50) -> Drawing:
     """Seconds of each implementation against d, a panel for each rule; k models."""
     k, _ = nearest(records, k, 1)
     return _panels(records, "d", {"k": k}, "parameters d")
 
 
-def cost_by_k(records: Records, d: int = 1_000_000) -> Figure:
+def cost_by_k(records: Records, d: int = 1_000_000) -> Drawing:
     """Seconds of each implementation against k, a panel for each rule; d parameters."""
     _, d = nearest(records, 50, d)
     return _panels(records, "k", {"d": d}, "models k")
 
 
-def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
+def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Drawing:
     """How many passes over the models each implementation takes, a line for each rule."""
     k, d = nearest(records, k, d)
     table = measured(records, k=k, d=d)
     rules = [rule for rule in RULES if (table["rule"] == rule).any()][::-1]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.6 + 0.42 * len(rules)), layout="constrained")
+    with mpl.rc_context(BESIDE):
+        figure = Figure(figsize=(5, 0.7 + 0.45 * len(rules)), layout="constrained")
         ax = figure.subplots()
         unit = table.loc[table["rule"] == "pass", "median_s"].iloc[0]
         for name, look in _present(table).items():
@@ -128,44 +131,41 @@ def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Figure:
         ax.axvline(1, **FLOOR)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set_yticks(range(len(rules)), [RULES[rule] for rule in rules])
+        ax.set_yticks(range(len(rules)), [fill(RULES[rule], 15) for rule in rules])
         ax.set_ylim(-0.6, len(rules) - 0.4)
         ax.set_xlabel("passes over the models (log scale)")
-        ax.set_title(f"k = {k}, d = {d:,}: one pass takes {seconds(unit)}")
-        ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
-        handles = [*_handles(table, ls=""), Line2D([], [], **FLOOR, label="one pass, X.sum(0)")]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
+        ax.grid(visible=True, axis="both", color=GRID, zorder=0)
+    title = f"k = {k}, d = {d:,}: one pass takes {seconds(unit)}"
+    key = [*_key(table, ls=""), ("━", FLOOR["color"], "one pass, X.sum(0)")]
+    return Drawing({"passes over the models": figure}, records.table, title, key)
 
 
-def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> Figure:
+def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> Drawing:
     """Seconds against k or d, a panel for each rule, both axes logarithmic."""
     table = measured(records, **fixed)
     rules = [rule for rule in list(RULES)[:PANELS] if (table["rule"] == rule).any()]
     if not rules:
         raise ValueError(f"the benchmark's table has no rule with {dict(fixed)}")
-    columns, lines = min(3, len(rules)), -(-(len(rules) + 1) // min(3, len(rules)))
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1 + 2.4 * lines), layout="constrained")
-        axes: Any = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-        axes = list(axes.flat)
-        for ax, rule in zip(axes, rules, strict=False):
+    sizes = sorted(table[x].unique())
+    ends = np.array([sizes[0], sizes[-1]])
+    panels, axes = {}, []
+    with mpl.rc_context(BESIDE):
+        for rule in rules:
+            panels[RULES[rule]] = Figure(figsize=(3.1, 2.7), layout="constrained")
+            ax = panels[RULES[rule]].subplots()
+            axes.append(ax)
             _panel(ax, table[table["rule"] == rule], x)
-            ends = np.array([table[x].min(), table[x].max()])
             ax.plot(ends, floor(records, **{**fixed, x: ends}), **FLOOR)
             ax.set_title(RULES[rule])
-            sizes = sorted(table[x].unique())
             ax.set_xticks(sizes, [EngFormatter()(float(f"{size:.2g}")) for size in sizes])
             ax.minorticks_off()
-        for ax in axes[len(rules) :]:
-            ax.axis("off")
-        figure.supxlabel(f"{xlabel} (log scale)", fontsize="medium")
-        figure.supylabel("seconds (log scale)", fontsize="medium")
-        size = ", ".join(f"{name} = {value:,}" for name, value in fixed.items())
-        figure.suptitle(f"{size}, float32", fontsize="medium")
-        handles = [*_handles(table), Line2D([], [], **FLOOR, label="memory floor")]
-        axes[-1].legend(handles=handles, loc="center", fontsize="small")
-    return figure
+            ax.set(xlabel=f"{xlabel} (log scale)", ylabel="seconds (log scale)")
+        lows, highs = zip(*(ax.get_ylim() for ax in axes), strict=True)
+        for ax in axes:
+            ax.set_ylim(min(lows), max(highs))
+    title = ", ".join([*(f"{name} = {value:,}" for name, value in fixed.items()), "float32"])
+    key = [*_key(table), ("━", FLOOR["color"], "memory floor")]
+    return Drawing(panels, records.table, title, key)
 
 
 def _panel(ax: Axes, table: pd.DataFrame, x: str) -> None:
@@ -174,7 +174,7 @@ def _panel(ax: Axes, table: pd.DataFrame, x: str) -> None:
         ax.fill_between(rows[x], rows["low_s"], rows["high_s"], color=look["color"], alpha=0.15)
         ax.plot(rows[x], rows["median_s"], **{"ms": 5, **look}, zorder=3)
     ax.set(xscale="log", yscale="log")
-    ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
+    ax.grid(visible=True, axis="both", color=GRID, zorder=0)
     ax.tick_params(labelbottom=True)
 
 
@@ -186,11 +186,23 @@ def _present(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {name: LOOK.get(name, unknown) for name in names if (own == name).any()}
 
 
-def _handles(table: pd.DataFrame, **more: Any) -> list[Line2D]:
-    return [
-        Line2D([], [], **{"ms": 5, **look, **more}, label=name)
-        for name, look in _present(table).items()
-    ]
+def _key(table: pd.DataFrame, **more: Any) -> list[tuple[str, str, str]]:
+    """Glyph, colour and name of the implementations of a table."""
+    present = _present(table).items()
+    return [(glyph({**look, **more}), look["color"], name) for name, look in present]
+
+
+def glyph(look: Mapping[str, Any]) -> str:
+    """A mark and its line as letters; hollow where the mark is filled with white.
+
+    Examples
+    --------
+    >>> from pdrr.book.performance import glyph
+    >>> glyph({"marker": "^", "ls": "--", "mfc": "white"})
+    '╌△'
+    """
+    full, hollow = GLYPHS[look["marker"]]
+    return LINES[look.get("ls", "-")] + (hollow if look.get("mfc") == "white" else full)
 
 
 # tables

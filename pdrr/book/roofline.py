@@ -7,6 +7,7 @@ those of the stack, each value counted once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -14,12 +15,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 from pandas.io.formats.style import Styler
 
 from pdrr.book import gpu
 from pdrr.book.alignment import styled
+from pdrr.book.drawing import Drawing
 from pdrr.book.performance import (
     FLOOR,
     GREY,
@@ -29,10 +30,11 @@ from pdrr.book.performance import (
     RUST,
     SKY,
     UNCACHED,
+    glyph,
     measured,
     nearest,
 )
-from pdrr.book.style import STYLE
+from pdrr.book.style import BESIDE, GRID
 from pdrr.claims.expected import expected
 from pdrr.claims.words import digits, seconds
 from pdrr.core.kernels.network import batcher
@@ -95,7 +97,7 @@ def bandwidth(records: Records) -> float:
     return float(large["pass_gb_s"].max() * 1e9)
 
 
-def roofline(records: Records, lines: Sequence[gpu.Line], k: int = 50, d: int = 10**7) -> Figure:
+def roofline(records: Records, lines: Sequence[gpu.Line], k: int = 50, d: int = 10**7) -> Drawing:
     """Operations a second against operations a byte: a processor, and the recorded GPU.
 
     The slope is the memory's limit; where the run measured it, the flat line is that of a large
@@ -115,18 +117,17 @@ def roofline(records: Records, lines: Sequence[gpu.Line], k: int = 50, d: int = 
         (gpu.titled(lines), on, 1e12 * read["tb_s"].max(), flat[0] if flat else None),
     ]
     drawn = [part for part in drawn if len(part[1])]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 5), layout="constrained")
-        axes: Any = figure.subplots(1, len(drawn), squeeze=False)[0]
-        for ax, (title, rows, memory, roof) in zip(axes, drawn, strict=True):
+    panels = {}
+    with mpl.rc_context(BESIDE):
+        for title, rows, memory, roof in drawn:
+            panels[title] = Figure(figsize=(4.3, 4), layout="constrained")
+            ax = panels[title].subplots()
             _roof(ax, points(rows, "ms"), memory, roof)
-            ax.set_title(title)
+            ax.set_title(fill(title, 42))
             ax.set_xlabel("operations per byte of the stack (log scale)")
-        axes[0].set_ylabel("operations per second (log scale)")
-        figure.suptitle(f"k = {k}, d = {d:,}, float32", fontsize="medium")
-        marks = [Line2D([], [], **_look(rule), label=RULES[rule]) for rule in DRAWN]
-        figure.legend(handles=marks, loc="outside lower center", ncols=4)
-    return figure
+            ax.set_ylabel("operations per second (log scale)")
+    key = [(glyph(look), look["color"], RULES[rule]) for rule in DRAWN if (look := _look(rule))]
+    return Drawing(panels, records.table, f"k = {k}, d = {d:,}, float32", key)
 
 
 def _roof(ax: Axes, rules: pd.DataFrame, memory: float, roof: float | None) -> None:
@@ -144,7 +145,7 @@ def _roof(ax: Axes, rules: pd.DataFrame, memory: float, roof: float | None) -> N
     ax.set_xlim(*ends)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_major_formatter(EngFormatter())
-    ax.grid(visible=True, axis="both", color="#dddddd", zorder=0)
+    ax.grid(visible=True, axis="both", color=GRID, zorder=0)
 
 
 def _look(rule: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from benchmarks.__main__ import arguments, main
 from benchmarks.cases import Implementation, Problem, compare, implementations, share
 from benchmarks.runner import Known, Plan, Run
 from benchmarks.stages import add
+from helpers.made_up import axes
 from pdrr.book import performance, stages
 from pdrr.experiments import regenerate
 from pdrr.experiments.records import Records
@@ -471,12 +472,12 @@ def test_the_floor_is_bytes_by_the_bandwidth_of_a_pass_that_no_cache_helps():
 @pytest.mark.parametrize("x", ["d", "k"])
 def test_a_panel_shows_the_seconds_of_each_implementation(x):
     if x == "d":
-        figure = performance.cost_by_d(made(), k=50)
+        drawing = performance.cost_by_d(made(), k=50)
         expected = [[d, 50 * d * 1e-7] for d in (1000, 100_000)]
     else:
-        figure = performance.cost_by_k(made(), d=1000)
+        drawing = performance.cost_by_k(made(), d=1000)
         expected = [[k, 1000 * k * 1e-7] for k in (10, 50)]
-    panels = [ax for ax in figure.axes if ax.axison]
+    panels = axes(drawing)
     assert [ax.get_title(loc="left") for ax in panels] == ["median", "PDRR for Krum"]
     for ax in panels:
         assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
@@ -487,12 +488,15 @@ def test_a_panel_shows_the_seconds_of_each_implementation(x):
             assert lines[look(name)] == [pytest.approx(point) for point in slower]
         (floor,) = [line for line in ax.lines if line.get_marker() == "None"]
         assert floor.get_ydata() == pytest.approx([seconds / 10 for _, seconds in expected])
-    words = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+    assert len({ax.get_ylim() for ax in panels}) == 1
+    words = [words for _, _, words in drawing.key]
     assert words == ["pdrr", "flower", "somebody", "memory floor"]
 
 
 def test_passes_are_seconds_by_those_of_one_pass():
-    (ax,) = performance.in_passes(made(), 50, 100_000).axes
+    drawing = performance.in_passes(made(), 50, 100_000)
+    (ax,) = axes(drawing)
+    assert [glyph for glyph, _, _ in drawing.key] == ["●", "▲", "✕", "━"]
     assert ax.get_xscale() == "log"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["PDRR for Krum", "median"]
     assert drawn(ax)[look("pdrr")] == [pytest.approx([10, 1]), pytest.approx([10, 0])]

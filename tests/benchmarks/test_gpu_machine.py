@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import gpu as machine
 from benchmarks import gpu_record, gpu_sections
+from helpers.made_up import axes
 from pdrr.book import gpu, performance, roofline
 from pdrr.core.rules import DEFENDED
 from pdrr.experiments.records import Records
@@ -226,7 +227,9 @@ def test_points_of_the_roofline_are_operations_by_bytes_and_by_seconds():
 
 
 def test_the_roofline_has_both_limits_and_a_mark_for_each_rule():
-    left, right = roofline.roofline(bench(), LINES).axes
+    drawing = roofline.roofline(bench(), LINES)
+    left, right = axes(drawing)
+    assert ("◇", roofline.SKY, "PDRR for the median") in drawing.key
     assert left.get_title(loc="left") == "a processor"
     assert right.get_title(loc="left") == "a GPU at abc"
     for ax, memory, roof, marks in ((left, 25e9, 200e9, 4), (right, 4.4e12, 50e12, 2)):

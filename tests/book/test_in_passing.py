@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from IPython.display import Markdown
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import in_passing, style
 from pdrr.experiments.records import Records
 
@@ -80,7 +80,7 @@ def test_the_noise_at_which_the_attack_wins_unseen_is_named():
 
 
 def test_the_figure_draws_both_correlations_while_the_attack_wins():
-    ax = in_passing.by_epsilon(records(*EPSILONS, *BALL)).axes[2]
+    ax = axes(in_passing.by_epsilon(records(*EPSILONS, *BALL)))[2]
     assert ax.get_title(loc="left") == "per coordinate, partial knowledge"
     drawn = {
         line.get_color(): line.get_ydata().tolist()
