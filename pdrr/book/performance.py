@@ -120,7 +120,7 @@ def in_passes(records: Records, k: int = 50, d: int = 1_000_000) -> Drawing:
     table = measured(records, k=k, d=d)
     rules = [rule for rule in RULES if (table["rule"] == rule).any()][::-1]
     with mpl.rc_context(BESIDE):
-        figure = Figure(figsize=(5, 0.7 + 0.45 * len(rules)), layout="constrained")
+        figure = Figure(figsize=(4.6, 0.7 + 0.45 * len(rules)), layout="constrained")
         ax = figure.subplots()
         unit = table.loc[table["rule"] == "pass", "median_s"].iloc[0]
         for name, look in _present(table).items():

@@ -157,6 +157,13 @@ def test_colours_follow_the_page_and_the_font_is_its(made):
     assert "<style" not in html  # it would hold for the whole page
 
 
+def test_a_title_of_several_lines_has_the_font_of_the_page():
+    words = BeautifulSoup(drawing.of(figure("first\nsecond")).html(), "html.parser")
+    styles = {text.string: text["style"] for text in words.select("text")}
+    assert "font-size" in styles["second"]
+    assert "family" not in styles["first"] + styles["second"]
+
+
 def test_no_two_panels_share_a_name_and_every_reference_is_met(made):
     html = made.html() + drawing.of(figure("third")).html()
     names = re.findall(r'\bid="([^"]*)"', html)

@@ -33,6 +33,7 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 FIGURES = [path for path in PATHS if path.stem.startswith("fig")]
 TABLES = [path for path in PATHS if path.stem.startswith("table")]
 COMPARED = {"table1", "table2", "table2b"}
+DRAW = "figures|sketches|in_passing|over_rounds|performance|roofline|ranks|cotrimming"
 RECORDED_FOR = {  # the rest shows its own recordings, or none
     "fig01": set(),
     "fig03": set(),
@@ -172,7 +173,7 @@ def test_every_figure_has_its_description_and_brings_its_numbers(path):
         if alt:
             last = cell.source.splitlines()[-1]
             assert len(alt) > 20, cell.id
-            assert re.match(r"(figures|sketches|in_passing)\.\w+\(|(strip|of)\(", last), last
+            assert re.match(rf"({DRAW})\.\w+\(|(strip|of|error_by_q)\(", last), last
 
 
 def test_every_table_has_a_caption(path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from helpers.made_up import ORIGIN
+from helpers.made_up import ORIGIN, axes
 from pdrr.book import ranks
 from pdrr.experiments.placement import places
 from pdrr.experiments.records import Records
@@ -37,8 +37,8 @@ def test_the_picture_has_a_panel_for_each_attack_with_what_is_trimmed():
         {**quiet, "trimmed_malicious": 0.5, "trimmed_benign": 0.5},
         {**loud, "trimmed_malicious": 0.0, "trimmed_benign": 2 / 3},
     ]
-    figure = ranks.ranks_picture(Records(pd.DataFrame(table), pd.DataFrame(runs), ORIGIN))
-    first, second = figure.axes
+    drawing = ranks.ranks_picture(Records(pd.DataFrame(table), pd.DataFrame(runs), ORIGIN))
+    first, second = axes(drawing)
     assert first.get_title("left") == "nobody attacks\ntrimmed: the first c 50%, others 50%"
     assert second.get_title("left") == "ALIE attack, full\ntrimmed: malicious 0%, benign 67%"
     heights = [bar.get_height() for bar in second.patches if bar.get_width() == 0.8]
