@@ -263,7 +263,8 @@ def harm(records: Records) -> Drawing:
     """What attack and defence do to a round's accuracy, beside the same round un-attacked."""
     found = differences(records)
     names = [in_words(rule, beta) for (rule, beta), _ in _by_rule(found)]
-    every = np.concatenate([*found["each"], found["low"].dropna(), found["high"].dropna(), [0]])
+    drawn: list[Any] = [*found["each"], found["low"].dropna(), found["high"].dropna(), [0]]
+    every = np.concatenate(drawn)
     margin = 0.05 * np.ptp(every) or 0.05
     panels = {}
     with mpl.rc_context({**BESIDE, "axes.grid.axis": "x"}):

@@ -148,7 +148,8 @@ def _panels(records: Records, x: str, fixed: Mapping[str, int], xlabel: str) -> 
         raise ValueError(f"the benchmark's table has no rule with {dict(fixed)}")
     sizes = sorted(table[x].unique())
     ends = np.array([sizes[0], sizes[-1]])
-    panels, axes = {}, []
+    panels: dict[str, Figure] = {}
+    axes: list[Axes] = []
     with mpl.rc_context(BESIDE):
         for rule in rules:
             panels[RULES[rule]] = Figure(figsize=(3.1, 2.7), layout="constrained")
@@ -201,8 +202,8 @@ def glyph(look: Mapping[str, Any]) -> str:
     >>> glyph({"marker": "^", "ls": "--", "mfc": "white"})
     '╌△'
     """
-    full, hollow = GLYPHS[look["marker"]]
-    return LINES[look.get("ls", "-")] + (hollow if look.get("mfc") == "white" else full)
+    mark = GLYPHS[look["marker"]][look.get("mfc") == "white"]
+    return f"{LINES[look.get('ls', '-')]}{mark}"
 
 
 # tables
