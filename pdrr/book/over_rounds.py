@@ -276,12 +276,12 @@ def harm(records: Records) -> Drawing:
                 own = found[(found["who"] == who) & (found["knowledge"] == known)]
                 for row in own.to_dict("records"):
                     y = names.index(in_words(row["rule"], row["beta"])) + shift
-                    each = {"color": GREY, "s": 4, "lw": 0, "zorder": 1}
-                    ax.scatter(row["each"], np.full(len(row["each"]), y), **each)
+                    each = np.full(len(row["each"]), y)
+                    ax.scatter(row["each"], each, color=GREY, s=4, lw=0, zorder=1)
                     ax.plot([row["low"], row["high"]], [y, y], color=INK, lw=2, zorder=2)
                     face = INK if known == "partial" else PAPER
-                    style = {"marker": mark, "ms": 6, "mfc": face, "mec": INK}
-                    ax.plot(row["mean"], y, **style, ls="", zorder=3)
+                    mean = ax.plot(row["mean"], y, marker=mark, ms=6, ls="", zorder=3)
+                    mean[0].set(mfc=face, mec=INK)
             ax.axvline(0, color=INK, lw=1, zorder=0)
             ax.set_title(title)
             ax.set_xlabel("accuracy less the un-attacked round's")
