@@ -24,6 +24,7 @@ RUN = "## Run it yourself"  # from there on parameters are in sight
 ORIGIN = "## Where this comes from"
 SVG, CSV, HTML = "image/svg+xml", "text/csv", "text/html"
 TABLE = re.compile(r"\s*(<div>\s*)?(<style.*?</style>\s*)?<table", re.S)  # and nothing before
+NAME = re.compile(r'(\bid="|url\(#|href="#)(?=f[0-9a-f]{8}-)')
 TAG = re.compile(r" *<!-- holds: [\w-]+ -->")
 
 
@@ -90,6 +91,7 @@ def _dress(
         if not alt:
             raise SphinxError(f"{stem}, cell {anchor}: a figure needs a description")
         html = re.sub(r'aria-label="[^"]*"', f'aria-label="{escape(alt)}"', html, count=1)
+        html = NAME.sub(rf"\g<1>{anchor}-", html)  # the same picture may stand on a page twice
         files = {"svg": "".join(data[SVG]), "csv": "".join(data.get(CSV, ""))}
         kind = "figure"
     elif TABLE.match(html):

@@ -180,11 +180,12 @@ def findings(records: Records) -> str:
     clear = table[table["attack"].isin(TARGETED)]
     wrong = int(((clear["mar"] > 0) | (clear["far"] > 0)).sum())
     low, high = exact_interval(wrong, len(clear))
+    rounds = len(clear[["seed", "round"]].drop_duplicates())
     lines.append(
         f"- **Under the attacks of the first kind** it errs in {wrong} of {len(clear)} attacked"
         f" rounds ({low:.1%} to {high:.1%}), with {clear['c'].min()} to {clear['c'].max()}"
         f" attackers among {clear['k'].min()} to {clear['k'].max()} clients. All were made of"
-        f" {len(clear[['seed', 'round']].drop_duplicates())} trained round(s), so that they are far"
+        f" {rounds} trained round{'s' * (rounds != 1)}, so that they are far"
         " from independent."
     )
     return "\n".join(lines)

@@ -103,8 +103,11 @@ def _place(attack: str, knowledge: str, noise: str) -> str:
     return "-".join(part for part in ("rounds", attack, knowledge, noise) if part)
 
 
-def rounds_behind(records: Records) -> str:
-    """For each attack, folded, its recorded rounds: rates of each scheme, damage, the command."""
+def rounds_behind(records: Records, *, addressed: bool = True) -> str:
+    """For each attack, folded, its rounds: rates of each scheme, damage, the command.
+
+    Only those that the table leads to have addresses.
+    """
     table, runs = tried(records), without_gaps(records.runs)
     parts = []
     for attack, knowledge, noise in dict.fromkeys(_keys(table)):
@@ -126,8 +129,9 @@ def rounds_behind(records: Records) -> str:
             )
             lines.append(f"<tr><th scope='row'>{escape(str(scheme))}</th>{texts}</tr>")
         damage = _damage(ran)
+        place = f" id='{_place(attack, knowledge, noise)}'" if addressed else ""
         parts.append(
-            f"<details class='rounds' id='{_place(attack, knowledge, noise)}'>"
+            f"<details class='rounds'{place}>"
             f"<summary>{escape(words_of(attack, knowledge, noise))}</summary><p>{damage}</p>"
             f"<table><caption>{ROUND_BY_ROUND}</caption><thead><tr><th></th>{head}</tr></thead>"
             f"<tbody>{''.join(lines)}</tbody></table></details>"

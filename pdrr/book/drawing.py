@@ -83,11 +83,11 @@ class Drawing:
         title = f'<p class="head">{escape(self.title)}</p>' if self.title else ""
         panels = "".join(
             _opened(
-                _page_svg(panel),
+                _page_svg(panel, f"-{i}"),
                 'font-family="inherit"',
                 f"; width: 100%; height: auto; max-width: {GROWTH * _size(panel)[0] * 4 / 3:.0f}px",
             )
-            for panel in self.panels.values()
+            for i, panel in enumerate(self.panels.values())
         )
         words = "; ".join(part for part in (self.title, ", ".join(self.panels)) if part)
         return (
@@ -100,8 +100,8 @@ class Drawing:
         """All panels in one picture, dark where the reader's system is."""
         places, (width, height) = self._places([_size(panel) for panel in self.panels.values()])
         parts = [
-            _opened(SIZE.sub(r"\1", _page_svg(panel)), f'x="{x:.1f}" y="{y:.1f}"')
-            for panel, (x, y) in zip(self.panels.values(), places, strict=True)
+            _opened(SIZE.sub(r"\1", _page_svg(panel, f"-{i}")), f'x="{x:.1f}" y="{y:.1f}"')
+            for i, (panel, (x, y)) in enumerate(zip(self.panels.values(), places, strict=True))
         ]
         words, height = self._words(height)
         return (
@@ -167,7 +167,7 @@ def _size(panel: Figure) -> tuple[float, float]:
     return panel.get_figwidth() * 72, panel.get_figheight() * 72
 
 
-def _page_svg(panel: Figure) -> str:
+def _page_svg(panel: Figure, place: str = "") -> str:
     """A figure as an SVG element: the page's font and colours, and names that no other has."""
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pdrr"}):
         panel.savefig(written := StringIO(), format="svg", facecolor="none")
@@ -177,7 +177,7 @@ def _page_svg(panel: Figure) -> str:
     text = COLOUR.sub(lambda found: _follow(found.group()), text)
     used = set(re.findall(r'#([\w.-]+)[")]', text))
     text = ID.sub(lambda found: found.group() if found[1] in used else "", text)
-    return NAMED.sub(rf"\g<1>f{crc32(text.encode()):08x}-", text)
+    return NAMED.sub(rf"\g<1>f{crc32(text.encode()):08x}{place}-", text)
 
 
 def _opened(svg: str, attributes: str, style: str = "") -> str:

@@ -33,6 +33,7 @@ DARK = {  # what stands for a colour on a dark page; others stay as they are
     "#eeeeee": "#2a313b",
     "#f3f4f6": "#1f252d",
     "#9ad5b5": "#1f6b4c",
+    "#0173b2": "#2a8fd0",
 }
 WORDS = {  # what stands for a mark's colour in words on a light page: they need more contrast
     BENIGN: "#2a6fa8",

@@ -215,7 +215,7 @@ def test_no_table_is_wider_than_its_column_and_those_of_notebooks_have_captions(
             count += 1
             if width > room:
                 wide.append((name, words, width, room))
-            if name.startswith("notebooks/") and not captioned:
+            if name.startswith("notebooks/") and "coursework" not in name and not captioned:
                 bare.append((name, words))
     page.close()
     assert (wide, bare) == ([], [])
