@@ -1,5 +1,7 @@
 """The page of how many attackers are borne, on counts that can be checked by eye."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -107,4 +109,9 @@ def test_the_findings_are_computed(records):
     assert "In 1 of these PDRR flags benign models only." in text
     assert "moved by the attack on it with β < c 1.50 to 2.00 lengths of its step" in text
     assert "(PDRR's AUC 0.20 to 0.90), with β ≥ c 0.50 lengths" in text
-    assert "**DnC** that expects too few attackers is moved by 0.75 to 1.25 lengths" in text
+    assert "**DnC** that expects" not in text  # nowhere enough while c varies, as in the table
+    few = records.runs[(records.runs["rule"] == "DnC") & (records.runs["expected"] == 5)]
+    runs = pd.concat([records.runs, few.assign(expected=30, moved=0.25)], ignore_index=True)
+    text = how_many.findings(replace(records, runs=runs))
+    told = "**DnC** that expects too few attackers is moved by 0.75 to 1.25 lengths of its step"
+    assert f"{told}; if it expects enough, or more, 0.25." in text
