@@ -163,8 +163,7 @@ def expectations(records: Records) -> pd.DataFrame:
 
 def expected_table(records: Records) -> Styler:
     """The same as a table: a row for each aggregate and expectation, a column for each c."""
-    found = expectations(records)
-    wrong = found[found.groupby(["rule", "expected"])["c"].transform("nunique") > 1]
+    wrong = _varied(expectations(records))
     columns = sorted(wrong["c"].unique())
     rows: dict[str, dict[str, str]] = {}
     for (rule, expected), own in wrong.groupby(["rule", "expected"], sort=False):
@@ -228,10 +227,8 @@ def _beta(records: Records) -> list[str]:
 
 
 def _expected(records: Records) -> list[str]:
-    lines, found = [], expectations(records)
-    # as in the table: where the server expects one number while c varies
-    found = found[found.groupby(["rule", "expected"])["c"].transform("nunique") > 1]
-    for rule, own in found.groupby("rule", sort=False):
+    lines = []
+    for rule, own in _varied(expectations(records)).groupby("rule", sort=False):
         if own["few"].all() or not own["few"].any():
             continue
         few, enough = (span(own.loc[own["few"] == kind, "moved"]) for kind in (True, False))
@@ -243,6 +240,11 @@ def _expected(records: Records) -> list[str]:
 
 
 # parts
+
+
+def _varied(found: pd.DataFrame) -> pd.DataFrame:
+    """Where the server expects one number while c varies."""
+    return found[found.groupby(["rule", "expected"])["c"].transform("nunique") > 1]
 
 
 def _true(frame: pd.DataFrame) -> pd.Series:

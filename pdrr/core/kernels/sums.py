@@ -23,15 +23,6 @@ LINE = 64
 """Bytes in a line of the cache."""
 
 
-@kernel(any_order=True)
-def zero(x):
-    """0 if all values are finite; NaN if one is not, and perhaps where their sum overflows."""
-    total = x[0] * 0
-    for j in range(x.size):
-        total += x[j] * 0
-    return total
-
-
 @kernel()
 def finite(flat, starts, d):
     """bool [k]: which models have finite values only."""
