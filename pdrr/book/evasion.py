@@ -171,7 +171,9 @@ def worst_tables(records: Records) -> list[Styler]:
         words = in_words(*_parts(place))
         for family, own in of_rule.groupby("family", sort=False):
             most = {name: worst(own[own["defence"] == name]) for name in DEFENCES}
+            left = {name: _number(row, "harm") for name, row in most.items()}
             least = min(DEFENCES, key=lambda name: most[name]["harm"])
+            tied = len(set(left.values())) == 1
             unit = ", in steps" if family in HUGE else ""
             rows[f"{family}{unit}"] = [
                 text
@@ -179,7 +181,7 @@ def worst_tables(records: Records) -> list[Styler]:
                 for text in (
                     at(row) or "–",
                     _number(row, "alone_harm"),
-                    f"<b>{_number(row, 'harm')}</b>" if name == least else _number(row, "harm"),
+                    f"<b>{left[name]}</b>" if name == least and not tied else left[name],
                     short(row["mar"]),
                 )
             ]

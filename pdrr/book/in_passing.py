@@ -81,10 +81,10 @@ ASPECTS: dict[str, dict[str, tuple[str, str]]] = {
         "ρ between benign models": ("alike_benign", "{:.2f}"),
     },
     "distances": {
-        "malicious from w_p": ("to_previous_malicious", "{:.2f}"),
+        "malicious from w<sub>p</sub>": ("to_previous_malicious", "{:.2f}"),
         "from the benign mean": ("to_centre_malicious", "{:.2f}"),
         "from the nearest benign model": ("to_nearest_malicious", "{:.2f}"),
-        "benign from w_p": ("to_previous_benign", "{:.2f}"),
+        "benign from w<sub>p</sub>": ("to_previous_benign", "{:.2f}"),
         "from the mean of the others": ("to_centre_benign", "{:.2f}"),
         "from the nearest other": ("to_nearest_benign", "{:.2f}"),
     },
@@ -103,7 +103,7 @@ ASPECTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "effect": {
         "against s": ("against", "{:.2f}"),
-        "past w_p": ("reversed", "{:.2f}"),
+        "past w<sub>p</sub>": ("reversed", "{:.2f}"),
         "objective": ("objective", "{:.2f}"),
     },
 }

@@ -26,48 +26,46 @@ def fig01(records: Records) -> Drawing:
     weight = _largest(server[server["part"] == "previous"])
     change = _largest(table[table["part"].isin(["update", "new"])])
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 6.2))
+        figure = Figure(figsize=(4.6, 5.2))  # narrow enough for a phone
         canvas = figure.add_axes((0, 0, 1, 1))
         canvas.set(xlim=(0, 1), ylim=(0, 1))
         canvas.axis("off")
-        _box(canvas, (0.02, 0.62, 0.96, 0.36), "server")
-        _strip(figure, (0.06, 0.71, 0.26, 0.13), _part(server, "previous"), weight, "RdGy")
-        _strip(figure, (0.68, 0.71, 0.26, 0.13), _part(server, "new"), change, "PuOr_r")
+        _box(canvas, (0.01, 0.6, 0.98, 0.39), "server")
+        _strip(figure, (0.05, 0.71, 0.34, 0.12), _part(server, "previous"), weight, "RdGy")
+        _strip(figure, (0.61, 0.71, 0.34, 0.12), _part(server, "new"), change, "PuOr_r")
         say: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
-        canvas.text(0.19, 0.885, "1   global model $w_p$", **say, weight="bold")
-        canvas.text(0.81, 0.885, "4   new global model", **say, weight="bold")
-        canvas.text(0.81, 0.69, "its change from $w_p$", **say)
-        canvas.text(0.19, 0.69, "its first weights", **say)
-        name = str(run["rule"]).replace("_", " ")
-        canvas.text(0.5, 0.815, f"{name} of\nk = {run['k']} models", **say)
-        _arrow(canvas, (0.35, 0.755), (0.65, 0.755), GREEN)
-        left = 0.02
-        wide = (0.96 - (SHOWN - 1) * 0.03) / SHOWN
-        for client in range(1, SHOWN + 1):
-            mine = table[table["client"] == client]
-            _box(canvas, (left, 0.02, wide, 0.45), f"client {client}")
-            inner = (left + 0.02, wide - 0.04)
-            _strip(figure, (inner[0], 0.285, inner[1], 0.11), _part(mine, "image"), None, "gray")
-            _strip(
-                figure, (inner[0], 0.085, inner[1], 0.11), _part(mine, "update"), change, "PuOr_r"
-            )
-            canvas.text(left + wide / 2, 0.235, "2   trains $w_p$ on its own images", **say)
-            canvas.text(left + wide / 2, 0.052, f"change $w_{client} - w_p$", **say)
-            _arrow(canvas, (left + wide * 0.3, 0.61), (left + wide * 0.3, 0.48), INK)
-            _arrow(canvas, (left + wide * 0.7, 0.48), (left + wide * 0.7, 0.61), BENIGN)
-            canvas.text(left + wide * 0.3 + 0.012, 0.545, "1  $w_p$", va="center", color=INK)
-            canvas.text(
-                left + wide * 0.7 + 0.012, 0.545, f"3  $w_{client}$", va="center", color=BENIGN
-            )
-            left += wide + 0.03
+        canvas.text(0.22, 0.87, "1  global model $w_p$", **say, weight="bold")
+        canvas.text(0.78, 0.87, "4  new global model", **say, weight="bold")
+        canvas.text(0.78, 0.68, "its change from $w_p$", **say)
+        canvas.text(0.22, 0.68, "its first weights", **say)
+        name = str(run["rule"]).replace("_", "\n")
+        canvas.text(0.5, 0.825, f"{name}\nof {run['k']}", **say)
+        _arrow(canvas, (0.41, 0.755), (0.59, 0.755), GREEN)
         canvas.text(
             0.5,
-            0.64,
-            f"grey and red: weights, scale ±{weight:.2g};  "
-            f"purple and orange: changes, scale ±{change:.2g}",
+            0.63,
+            f"grey, red: weights ±{weight:.2g};  purple, orange: changes ±{change:.2g}",
             **say,
             size=9,
         )
+        gap = 0.02
+        wide = (0.98 - (SHOWN - 1) * gap) / SHOWN
+        for client in range(1, SHOWN + 1):
+            mine = table[table["client"] == client]
+            left = 0.01 + (client - 1) * (wide + gap)
+            middle, down, up = left + wide / 2, left + 0.08, left + wide - 0.12
+            _box(canvas, (left, 0.01, wide, 0.46), f"client {client}")
+            inner = (left + 0.02, wide - 0.04)
+            _strip(figure, (inner[0], 0.315, inner[1], 0.08), _part(mine, "image"), None, "gray")
+            canvas.text(middle, 0.245, "2  trains $w_p$ on\nits own images", **say)
+            _strip(
+                figure, (inner[0], 0.105, inner[1], 0.08), _part(mine, "update"), change, "PuOr_r"
+            )
+            canvas.text(middle, 0.06, f"change $w_{client} - w_p$", **say)
+            _arrow(canvas, (down, 0.59), (down, 0.48), INK)
+            _arrow(canvas, (up, 0.48), (up, 0.59), BENIGN)
+            canvas.text(down + 0.02, 0.535, "1  $w_p$", va="center", color=INK)
+            canvas.text(up + 0.02, 0.535, f"3  $w_{client}$", va="center", color=BENIGN)
     return of(figure, table)
 
 

@@ -115,7 +115,7 @@ def accuracy_table(records: Records) -> Styler:
                 for number in _seeds(runs)
             ]
     rows = {
-        f"round {number}, n = {n}": [column[i] for column in columns.values()]
+        f"round {number}, n\u00a0=\u00a0{n}": [column[i] for column in columns.values()]
         for i, (number, n) in enumerate(_seeds(runs).items())
     }
     return _wide(rows, list(columns), "knowledge").set_caption(
@@ -152,7 +152,7 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
     columns = [(in_words(rule), what) for rule in rules for what in ("seconds", f"× {OURS}")]
     repeats = " or ".join(str(n) for n in sorted(runs["repeats"].unique()))
     timed = [column for column in columns if column[1] == "seconds"]
-    return _wide(rows, [*columns, ("set-up", "seconds")], f"n = {repeats}", timed).set_caption(
+    return _wide(rows, [*columns, ("set-up", "seconds")], f"n\u00a0=\u00a0{repeats}", timed).set_caption(
         f"Median of {repeats} detections of all clients of round 1, below it the smallest and the"
         " largest; bold: the smallest of a column. Set-up: training before any round, once, not in"
         " the seconds."
@@ -341,7 +341,7 @@ def _rounds(runs: pd.DataFrame) -> tuple[list[tuple[str, ...]], str]:
     sizes = _seeds(runs)
     least, same = min(sizes.values()), len(set(sizes.values())) == 1
     columns = [
-        (rate, f"{number}", *([] if same else [f"n = {n}"]))
+        (rate, f"{number}", *([] if same else [f"n\u00a0=\u00a0{n}"]))
         for rate in RATES
         for number, n in sizes.items()
     ]

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 BENIGN, MALICIOUS, GREEN = "#4a96d2", "#b84a00", "#029e73"
 COLOURS = (BENIGN, MALICIOUS, GREEN, "#cc78bc", "#ca9161", "#949494")
+WIDTH = 5  # inches: letters of 10 points stay legible where a phone makes that its own width
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -85,7 +86,7 @@ def client_bars(
 ) -> Figure:
     """A bar for each client: the values [k] of each panel; q draws the threshold."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 1.9 * len(panels) + 0.5), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 1.7 * len(panels) + 0.5), layout="constrained")
         for (name, values), ax in zip(
             panels.items(), figure.subplots(len(panels), 1, squeeze=False).flat, strict=True
         ):
@@ -99,13 +100,12 @@ def client_bars(
             if q is not None:
                 ax.axhline(q, color="black", lw=1, ls="--", label=f"q = {q:g}")
             ax.set(title=name, xlabel="client")
-        handles, labels = ax.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper")
+        _legend(figure, ax)
     return figure
 
 
 def _axes(title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     ax = figure.subplots()
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return figure, ax
@@ -116,4 +116,7 @@ def _colours(series: Mapping[str, Any]) -> list[str]:
 
 
 def _legend(figure: Figure, ax: Axes) -> None:
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper")
+    handles, labels = ax.get_legend_handles_labels()
+    fit = 3 if max(map(len, labels), default=0) < 17 else 2
+    rows = max(1, -(-len(labels) // fit))
+    figure.legend(handles, labels, loc="outside lower left", ncols=max(1, -(-len(labels) // rows)))

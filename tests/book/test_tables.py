@@ -98,7 +98,7 @@ def test_rounds_of_one_seed_among_several_are_named():
     assert styled.data.columns.tolist() == [
         (rate, number, n)
         for rate in ("FAR", "MAR")
-        for number, n in (("1", "n = 2"), ("10", "n = 1"))
+        for number, n in (("1", "n\u00a0=\u00a02"), ("10", "n\u00a0=\u00a01"))
     ]
     assert "largest; one seed where there is nothing below. " in styled.caption
 
