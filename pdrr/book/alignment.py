@@ -41,15 +41,23 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
             [f"{side} best" if x is not None and x == stands_out else side for x in numbers]
         )
         if side and "upright" not in kind:
-            head = f"th.level{table.columns.nlevels - 1}.col{place}"
-            heads.append({"selector": head, "props": [("text-align", "right !important")]})
+            for level in range(min(1, table.columns.nlevels - 1), table.columns.nlevels):
+                head = f"th.level{level}.col{place}"
+                heads.append({"selector": head, "props": [("text-align", "right !important")]})
     ours = [re.fullmatch(rf"{OURS}(?:[, ].*)?", str(name)) is not None for name in table.index]
     classes = pd.DataFrame(columns).T.set_axis(table.index).set_axis(table.columns, axis="columns")
     classes[ours] += " ours"
     shown = table.style.set_table_attributes(f'class="dataframe {kind}"')
+    shown = shown.format_index(_head, axis=0).format_index(_head, axis=1)
     if table.index.is_unique and table.columns.is_unique:
         shown = shown.set_td_classes(classes.map(str.strip))
     return shown.set_table_styles(heads) if heads else shown
+
+
+def _head(label: Any) -> str:
+    """A label as it is set: no line ends before a number or inside a name."""
+    text = str(label).replace("w_p", "w<sub>p</sub>").replace("Co-trimming", "Co\u2011trimming")
+    return re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", text)
 
 
 def _shown(text: str) -> str:

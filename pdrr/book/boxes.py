@@ -52,9 +52,10 @@ def box_html(rows: pd.DataFrame) -> str:
     again = rows["part_of"].map(_holds_something) if "part_of" in rows else rows["claim"].isna()
     # what is said of the defence itself comes first
     counted = rows[~again].sort_values("claim", key=_not_ours, kind="stable")
+    say = "that says" if again.sum() == 1 else "that say"
     groups = {
         f"{len(counted) - SHOWN} more of these claims": counted[SHOWN:],
-        f"{again.sum()} that say a part of another claim again, not counted": rows[again],
+        f"{again.sum()} {say} a part of another claim again, not counted": rows[again],
     }
     opened = " open" if counted.empty else ""
     folds = [

@@ -54,6 +54,6 @@ def spread_in_words(sizes: pd.Series) -> str:
     if sizes.between(2, ENOUGH - 1).any():
         words.append("below it the smallest and the largest")
     if (sizes >= ENOUGH).any():
-        words.append("below it its 95 % t interval")
+        words.append("below it its 95% t interval")
     some = "; one seed where there is nothing below" if (sizes == 1).any() else ""
     return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."

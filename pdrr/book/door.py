@@ -11,6 +11,7 @@ import pandas as pd
 
 from pdrr.book.cotrimming import without_gaps, words_of
 from pdrr.claims.words import short
+from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records
 
@@ -150,7 +151,7 @@ def _damage(runs: pd.DataFrame) -> str:
     moved = runs.groupby("rule", sort=False)["moved"].mean()
     lost = (runs["accuracy_spared"] - runs["accuracy"]).groupby(runs["rule"], sort=False).mean()
     words = [
-        f"{rule.replace('_', ' ')} by {moved[rule]:.2f} steps (accuracy {-lost[rule]:+.3f})"
+        f"{in_words(str(rule))} by {moved[rule]:.2f} steps (accuracy {-lost[rule]:+.3f})"
         for rule in moved.index
         if np.isfinite(moved[rule])
     ]
@@ -182,6 +183,6 @@ def findings(records: Records) -> str:
     )
     paper = judged[judged["scheme"].str.startswith("PDRR") & (judged["mark"] == "inverted")]
     for scheme, own in paper.groupby("scheme", sort=False):
-        names = ", ".join(words_of(*key) for key in _keys(own))
+        names = "; ".join(words_of(*key) for key in _keys(own))
         lines.append(f"- **{scheme} takes the honest for the attackers** under: {names}.")
     return "\n".join(lines)

@@ -102,9 +102,9 @@ def curves(records: Records) -> Drawing:
             title = f"{defence}, {in_words(rule, beta)}"
             panels[title] = Figure(figsize=(4.3, 4), layout="constrained")
             ax = panels[title].subplots()
-            _panel(ax, of_rule[of_rule["defence"] == defence], _ends(of_rule))
+            most = _panel(ax, of_rule[of_rule["defence"] == defence], _ends(of_rule))
             ax.set(xlabel="damage without a defence", ylabel="damage left")
-            ax.set_title(title)
+            ax.set_title(f"{title}\n{most}" if most else title)
     return Drawing(panels, records.table, key=_key(cells))
 
 
@@ -115,7 +115,8 @@ def _ends(cells: pd.DataFrame) -> tuple[float, float]:
     return low - 0.12 * (high - low), high + 0.12 * (high - low)
 
 
-def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
+def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> str:
+    """Draw one defence; what leaves most behind it, in words."""
     ax.plot(ends, ends, color="#bbbbbb", lw=1, zorder=1)
     ax.axhline(0, color="#dddddd", lw=1, zorder=0)
     for name, look in LOOKS.items():
@@ -125,14 +126,14 @@ def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> None:
         ax.plot(family["alone_harm"], family["harm"], **{"ms": 4, "lw": 1.3, **look}, zorder=3)
     plain = own[own["family"] == PLAIN]
     ax.plot(plain["alone_harm"], plain["harm"], **STAR)
-    hiding = own[own["family"] != PLAIN]
-    if not hiding.empty:
-        most = worst(hiding)
-        ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
-        words = f"at most {most['harm']:.2f} left: {_named(most)}"
-        ax.annotate(words, (ends[0], most["harm"]), (4, 3), textcoords="offset points", fontsize=9)
-        _values(ax, own[own["family"] == most["family"]], 0.09 * (ends[1] - ends[0]))
     ax.set(xlim=ends, ylim=ends)
+    hiding = own[own["family"] != PLAIN]
+    if hiding.empty:
+        return ""
+    most = worst(hiding)
+    ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
+    _values(ax, own[own["family"] == most["family"]], 0.09 * (ends[1] - ends[0]))
+    return f"at most {most['harm']:.2f} left: {_named(most)}"
 
 
 def _values(ax: Axes, family: pd.DataFrame, apart: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, Formatter, MultipleLocator, ScalarFormatter
+from matplotlib.ticker import EngFormatter, Formatter, MaxNLocator, MultipleLocator, ScalarFormatter
 
 from pdrr.book.drawing import Drawing
 from pdrr.book.style import (
@@ -68,6 +68,7 @@ def fig02(records: Records) -> Drawing:
         near.set_title(f"the malicious ones; ε = {run['epsilon']:g}")
         for each in (ax, near):
             each.grid(visible=True, color=GRID, zorder=0)
+            each.xaxis.set_major_locator(MaxNLocator(4))
             each.tick_params(axis="x", rotation=30)
     number = table["model"].value_counts()
     key = [

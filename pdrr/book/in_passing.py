@@ -49,17 +49,19 @@ def kept(stem: str) -> dict[str, Records]:
     return {profile: recorded(stem, profile) for profile in there}
 
 
-def show(stem: str, *draw: Callable[[Records], Any]) -> None:
+def show(stem: str, *draw: Callable[[Records], Any], again: bool = False) -> None:
     """Display what is recorded of a stem, each profile under its caption; or that nothing is.
 
-    What draws may give a list: its parts stand one below the other.
+    What draws may give a list: its parts stand one below the other. `again`: the page has shown a
+    part of it, and what holds for all real data is not said once more.
     """
     found = kept(stem)
     if not found:
         display(Markdown("*Nothing is recorded yet.*"))
     for profile, records in found.items():
-        words = f"{profile} profile: {captions.caption(records)}{_rounds(records)}"
-        display(Markdown(f"*{words.replace(chr(10), '. ')}*"))
+        data, *more = captions.caption(records).split("\n")
+        told = [f"{profile} profile: {data}{_rounds(records)}", *([] if again else more)]
+        display(Markdown(f"*{'; '.join(told)}.*"))
         for each in draw:
             made = each(records)
             for drawn in made if isinstance(made, list) else [made]:
@@ -81,10 +83,10 @@ ASPECTS: dict[str, dict[str, tuple[str, str]]] = {
         "ρ between benign models": ("alike_benign", "{:.2f}"),
     },
     "distances": {
-        "malicious from w<sub>p</sub>": ("to_previous_malicious", "{:.2f}"),
+        "malicious from w_p": ("to_previous_malicious", "{:.2f}"),
         "from the benign mean": ("to_centre_malicious", "{:.2f}"),
         "from the nearest benign model": ("to_nearest_malicious", "{:.2f}"),
-        "benign from w<sub>p</sub>": ("to_previous_benign", "{:.2f}"),
+        "benign from w_p": ("to_previous_benign", "{:.2f}"),
         "from the mean of the others": ("to_centre_benign", "{:.2f}"),
         "from the nearest other": ("to_nearest_benign", "{:.2f}"),
     },
@@ -103,7 +105,7 @@ ASPECTS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "effect": {
         "against s": ("against", "{:.2f}"),
-        "past w<sub>p</sub>": ("reversed", "{:.2f}"),
+        "past w_p": ("reversed", "{:.2f}"),
         "objective": ("objective", "{:.2f}"),
     },
 }
@@ -255,7 +257,8 @@ def alike_table(records: Records) -> Styler:
     rows = {}
     for row in records.runs.to_dict("records"):
         mixed = f"{row['share']:.0%} of the images mixed"
-        data = f"{row['pairs']} pairs of clones" if row["pairs"] else mixed
+        clones = f"{row['pairs']} pair{'s' * (row['pairs'] > 1)} of clones"
+        data = clones if row["pairs"] else mixed
         several = f", seed {row['seed']}" if len(records.runs["seed"].unique()) > 1 else ""
         rows[f"{data}, {row['knowledge']}{several}"] = {
             "Krum selects": row["selected"],
@@ -306,6 +309,7 @@ def data_table(records: Records) -> Styler:
     }
     shares = {name: f"{run[name]:.0%}" for name in ("digits", "capitals", "small")}
     rows |= {
-        f"share of {name}": {"here": share, "the paper": "–"} for name, share in shares.items()
+        f"share of {name.replace('small', 'small letters')}": {"here": share, "the paper": "–"}
+        for name, share in shares.items()
     }
     return shown(rows)

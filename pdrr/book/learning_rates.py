@@ -85,7 +85,7 @@ def by_rate(records: Records) -> Drawing:
             ax.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
             ax.set_xlim(-0.5, len(rates) - 0.5)
             ax.set(xlabel="learning rate", ylabel="share of models")
-            ax.set_title(title)
+            ax.set_title(title.replace(", ", "\n"))
     return Drawing(panels, records.table, key=KEY)
 
 

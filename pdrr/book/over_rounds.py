@@ -41,7 +41,7 @@ KEY = (
 HARM_KEY = (
     ("○", INK, "full knowledge"),
     ("■", INK, "partial knowledge"),
-    ("━", INK, "95 % interval of the mean"),
+    ("━", INK, "95% interval of the mean"),
     ("•", GREY, "one round"),
 )
 STRIP = 0.24  # of a panel's height, below the scores, for the marks of errors
@@ -157,7 +157,7 @@ def errors_table(records: Records) -> Styler:
             rows[f"{name}, {chain}" if chain != "both chains" else name] = {
                 "rounds": _by_seed(own.assign(one=1), "one"),
                 "with an error": _by_seed(own, "wrong"),
-                "95 %": bounds(low, high),
+                "95%": bounds(low, high),
                 "no suitable q": _by_seed(own, "no_q"),
                 "false alarms": f"{own['false_alarms'].sum()} of {own['benign'].sum():,}",
                 "missed": f"{own['missed'].sum()} of {own['malicious'].sum():,}",
@@ -188,7 +188,7 @@ def findings(records: Records) -> str:
             low, high = exact_interval(wrong, len(own))
             lines.append(
                 f"- {in_words(rule, beta)}, {known} knowledge, {chain}: an error in {wrong} of"
-                f" {len(own)} rounds (95 % interval {short(low)} to {short(high)}). In"
+                f" {len(own)} rounds (95% interval {short(low)} to {short(high)}). In"
                 f" {int(own['no_q'].sum())} of them no q would have made none;"
                 f" {int((own['missed'] == own['malicious']).sum())} times all attackers are missed."
             )
@@ -228,7 +228,7 @@ def differences(records: Records) -> pd.DataFrame:
     """Accuracy of a round under attack less that of the same round un-attacked: mean, interval.
 
     A row for each rule, beta and knowledge of the oracle-defended chain: `attacked` and `defended`,
-    `low` and `high` of the 95 % t interval over the rounds, which takes them to be independent.
+    `low` and `high` of the 95% t interval over the rounds, which takes them to be independent.
     """
     table = judged(records.table)
     table = table[table["chain"] == ORACLE]
@@ -293,7 +293,7 @@ def harm(records: Records) -> Drawing:
 
 
 def _interval(values: pd.Series) -> tuple[float, float]:
-    """Mean, and half of its 95 % t interval; NaN for one value."""
+    """Mean, and half of its 95% t interval; NaN for one value."""
     n = len(values)
     if n < 2:
         return float(values.mean()), float("nan")

@@ -51,7 +51,8 @@ def ranks_picture(records: Records) -> Drawing:
             kinds = ("malicious", "benign") if attack != NOBODY else ("the first c", "others")
             trimmed = (run["trimmed_malicious"], run["trimmed_benign"])
             told = [f"{kind} {share:.0%}" for kind, share in zip(kinds, trimmed, strict=True)]
-            ax.set_title(f"{title}\ntrimmed: {', '.join(told)}", fontsize=10)
+            head = title.replace(", ", "\n") if ", " in title else f"{title}\n"
+            ax.set_title(f"{head}\ntrimmed: {', '.join(told)}", fontsize=9)
     return Drawing(panels, records.table, key=KEY)
 
 

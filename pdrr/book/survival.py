@@ -87,6 +87,7 @@ def _panel(ax: Axes, own: pd.DataFrame, column: str) -> None:
     gap = (top - bottom) * LETTERS * 1.3 / (2.0 * 72)  # a panel is about two inches high
     places = spread(list(ends.values()), gap)
     ax.set_ylim(min(bottom, min(places) - gap), max(top, max(places) + gap))
+    ax.set_yticks([tick for tick in ax.get_yticks() if ax.get_ylim()[0] <= tick <= 1])
     for (arm, end), y in zip(ends.items(), places, strict=True):
         look = LOOKS.get(arm, {"color": "#777777"})
         ax.annotate(

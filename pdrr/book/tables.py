@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -115,7 +113,7 @@ def accuracy_table(records: Records) -> Styler:
                 for number in _seeds(runs)
             ]
     rows = {
-        f"round {number}, n\u00a0=\u00a0{n}": [column[i] for column in columns.values()]
+        f"round {number}, n = {n}": [column[i] for column in columns.values()]
         for i, (number, n) in enumerate(_seeds(runs).items())
     }
     return _wide(rows, list(columns), "knowledge").set_caption(
@@ -152,7 +150,7 @@ def time_table(records: Records, paper: Numbers | None = None) -> Styler:
     columns = [(in_words(rule), what) for rule in rules for what in ("seconds", f"× {OURS}")]
     repeats = " or ".join(str(n) for n in sorted(runs["repeats"].unique()))
     timed = [column for column in columns if column[1] == "seconds"]
-    return _wide(rows, [*columns, ("set-up", "seconds")], f"n\u00a0=\u00a0{repeats}", timed).set_caption(
+    return _wide(rows, [*columns, ("set-up", "seconds")], f"n = {repeats}", timed).set_caption(
         f"Median of {repeats} detections of all clients of round 1, below it the smallest and the"
         " largest; bold: the smallest of a column. Set-up: training before any round, once, not in"
         " the seconds."
@@ -223,59 +221,6 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
 # where numbers come from
 
 
-def provenance_table(records: Records) -> Styler:
-    """Where the numbers of a page come from, and the command that makes them again."""
-    p, runs = records.provenance, records.runs
-    settings = p["settings"]
-    command = p.get("command") or os.environ.get("PDRR_COMMAND")  # recorded, or run just now
-    rows = {
-        "data": f"{p['data']} ({'synthetic' if p['synthetic'] else 'real'})",
-        "data SHA-256": p["sha256"][:16],
-        "profile": f"{p['profile']}, d = {p['d']:,}",
-        "seeds": _values(runs["seed"]),
-        "parameters": "; ".join(f"{k} = {v}" for k, v in _parameters(settings, runs).items() if v),
-        "training": ", ".join(
-            f"{k.replace('_', ' ')} {v}" for k, v in settings["training"].items()
-        ),
-    }
-    if "scheme" in runs:
-        rows["VAE, DAGMM"] = ", ".join(f"{k} {v}" for k, v in settings["baselines"].items())
-    rows |= {
-        "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
-        "device": p["device"] + (", TF32" if p.get("precision") == "TF32" else ""),
-        "seconds": f"{p['seconds']:.1f} (peak memory {p['peak_memory_gib']} GiB)",
-        "commit, date": f"{p['commit']}, {p['date']}",
-    }
-    if command:
-        rows["again"] = f"<code>{escape(command)}</code>"
-    shown = styled(pd.DataFrame({"": rows.values()}, list(rows)), "provenance")
-    return shown.set_caption("Where these numbers come from")
-
-
-def _parameters(settings: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, str]:
-    """What was varied, from the runs; the rest from the settings, where the attacks use it."""
-    attack, federation = settings["attack"], settings["federation"]
-    rules = set(runs["rule"]) if "rule" in runs else {"krum"}  # Fig. 2 attacks Krum only
-    fixed: dict[str, tuple[str, Any]] = {"k": ("k", federation["k"]), "c": ("c", federation["c"])}
-    if "trimmed_mean" in rules:
-        fixed["β"] = ("beta", settings["defense"]["beta"])
-    if "krum" in rules:
-        fixed["ε"] = ("epsilon", attack["epsilon"])
-        fixed["noise"] = ("noise", attack["noise"])
-    if rules & {"trimmed_mean", "median"}:
-        fixed["b"] = ("b", attack["b"])
-    shown = {symbol: _values(runs.get(name, [value])) for symbol, (name, value) in fixed.items()}
-    varied = ("q", "round", "knowledge", "reading")
-    return shown | {name: _values(runs[name]) for name in varied if name in runs}
-
-
-def _values(column: Iterable[Any]) -> str:
-    """The different values, but for gaps: "1, 2, 3"."""
-    given = pd.Series(list(column))
-    given = given[given.notna() & (given != "")].drop_duplicates()
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in given)
-
-
 # parts
 
 
@@ -341,7 +286,7 @@ def _rounds(runs: pd.DataFrame) -> tuple[list[tuple[str, ...]], str]:
     sizes = _seeds(runs)
     least, same = min(sizes.values()), len(set(sizes.values())) == 1
     columns = [
-        (rate, f"{number}", *([] if same else [f"n\u00a0=\u00a0{n}"]))
+        (rate, f"{number}", *([] if same else [f"n = {n}"]))
         for rate in RATES
         for number, n in sizes.items()
     ]

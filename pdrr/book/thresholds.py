@@ -46,22 +46,20 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
             for plateau in plateaus[same & (plateaus["rule"] == rule)].itertuples():
                 ax.axvspan(plateau.low, plateau.high, **band, zorder=1)
             ax.axvline(q[rule], **LINE, zorder=4)
-            for name, wrong, of, colour, end in (
-                ("FAR", "false_alarms", "benign", BENIGN, 0),
-                ("MAR", "missed", "malicious", MALICIOUS, -1),
+            for name, wrong, of, colour, left in (
+                ("FAR", "false_alarms", "benign", BENIGN, True),
+                ("MAR", "missed", "malicious", MALICIOUS, False),
             ):
                 rate = group[wrong] / group[of]
                 ax.plot(group["q"], rate, color=colour, lw=2, zorder=3, label=name)
-                ax.annotate(
+                ax.text(  # above all curves, each at its end of the axis
+                    0.01 if left else 0.99,
+                    1.06,
                     f"{name} (of {group[of].iloc[0]:,})",
-                    (group["q"].iloc[end], rate.iloc[end]),
-                    xytext=(-4 if end else 4, 3),
-                    textcoords="offset points",
                     color=colour,
-                    ha="right" if end else "left",
-                    va="bottom",
+                    ha="left" if left else "right",
                 )
-            ax.set(xlabel="threshold q", xlim=(0, 1), ylim=(0, 1.15), yticks=np.linspace(0, 1, 6))
+            ax.set(xlabel="threshold q", xlim=(0, 1), ylim=(0, 1.18), yticks=np.linspace(0, 1, 6))
             ax.set_ylabel("share of clients, all runs")
             ax.grid(visible=True, axis="y", color=GRID, zorder=0)
             ax.set_title(title)

@@ -19,10 +19,10 @@ BADGES = {  # colours of the theme; a verdict that is none about the claim is gr
     "not measured": "secondary",
 }
 COLUMNS = ("claim", "paper", "ours", "runs", "interval")
-HEADS = {"runs": "n", "interval": "95 %"}
+HEADS = {"runs": "n", "interval": "95%"}
 NUMBERS = ("runs", "interval")
 LEGEND = (
-    "<p><small>n: attacked rounds that a verdict rests on. 95 %: exact interval (Clopper and"
+    "<p><small>n: attacked rounds that a verdict rests on. 95%: exact interval (Clopper and"
     " Pearson), two-sided, of the share of them that meet the claim, as if they were independent."
     " ↳: part of another claim, or true by construction; not counted.</small></p>"
 )
@@ -51,7 +51,8 @@ def verdicts_html(table: pd.DataFrame) -> str:
             claims, again = own[own["counted"]], own[~own["counted"]]
             parts = _table(claims, columns, name, whole) if len(claims) else ""
             if len(again):
-                words = f"{len(again)} that say a part of another claim, or hold by construction"
+                say, hold = ("says", "holds") if len(again) == 1 else ("say", "hold")
+                words = f"{len(again)} that {say} a part of another claim or {hold} by construction"
                 below = _table(again, columns, f"{name}: {words}", whole)
                 parts += f"<details open><summary>{words}</summary>{below}</details>"
             sections.append(

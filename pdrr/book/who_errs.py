@@ -39,7 +39,7 @@ def by_largest(records: Records, *, many: int, seeds: Sequence[int] | None = Non
 
 
 def by_largest_table(records: Records, *, many: int, seeds: Sequence[int] | None = None) -> Styler:
-    """`by_largest` with exact 95 % intervals, and Fisher's exact test of the difference."""
+    """`by_largest` with exact 95% intervals, and Fisher's exact test of the difference."""
     counts = by_largest(records, many=many, seeds=seeds)
     words = {True: f"a benign client with over {many} images", False: "none with so many"}
     rows = {}
@@ -49,7 +49,7 @@ def by_largest_table(records: Records, *, many: int, seeds: Sequence[int] | None
             "rounds": f"{rounds}",
             "with an error": f"{wrong}",
             "share": f"{wrong / rounds:.2f}",
-            "exact 95 %": bounds(interval.low, interval.high),
+            "exact 95%": bounds(interval.low, interval.high),
         }
     p = fisher_exact([[wrong, rounds - wrong] for rounds, wrong in counts.to_numpy()]).pvalue
     return shown(rows).set_caption(f"Fisher's exact test: p = {p:.2g}.")

@@ -146,9 +146,9 @@ def sign_test(more: int, fewer: int) -> float:
 
 
 def exact_interval(met: int, number: int) -> tuple[float, float]:
-    """The two-sided 95 % interval of a share, of Clopper and Pearson.
+    """The two-sided 95% interval of a share, of Clopper and Pearson.
 
-    Of 0 of n the upper end is 1 - .025^(1/n): 0 errors in 8 runs leave room for 37 %. The runs are
+    Of 0 of n the upper end is 1 - .025^(1/n): 0 errors in 8 runs leave room for 37%. The runs are
     taken to be independent; rounds of one seed are less than that.
     """
     found = stats.binomtest(met, number).proportion_ci(CONFIDENCE, "exact")

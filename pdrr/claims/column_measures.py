@@ -15,6 +15,7 @@ from scipy import stats
 
 from pdrr.claims import chance, words
 from pdrr.claims.measures import measure
+from pdrr.core.rules import in_words
 from pdrr.experiments.records import KEYS, Records
 
 # columns of the runs
@@ -38,7 +39,7 @@ BARE = ("rule", "knowledge", "chain", "reading", "scheme")  # values that say wh
 
 
 def _word(name: str, value: Any) -> str:
-    said = f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+    said = f"{value:g}" if isinstance(value, float) else in_words(str(value)).replace("_", " ")
     return said if name in BARE else f"{'β' if name == 'beta' else name} {said}"
 
 
@@ -174,7 +175,7 @@ def _interval(low: float, high: float) -> str:
 def wrong_rounds(records: Records) -> pd.Series:
     """Rounds in which PDRR makes an error, for each knowledge; the labels say of how many.
 
-    With the exact 95 % interval of their share, and in how many no q would have made none.
+    With the exact 95% interval of their share, and in how many no q would have made none.
     """
     cells = {}
     for name, rows in _groups(records.runs).items():
@@ -207,7 +208,7 @@ def more_wrong_rounds(records: Records, *, by: str, of: Any, over: Any) -> pd.Se
 
 
 def mean_interval(values: Any) -> tuple[float, float, float]:
-    """Mean of differences and its 95 % interval, Student's t; KeyError for fewer than two."""
+    """Mean of differences and its 95% interval, Student's t; KeyError for fewer than two."""
     x = np.asarray(values, float)
     if len(x) < 2:
         raise KeyError(f"two rounds, only {len(x)}")
@@ -238,7 +239,7 @@ def _signed(value: float) -> str:
 def shift(records: Records, *, of: str, over: str, side: str, margin: float = 0.0) -> pd.Series:
     """Whether one column of a round is below, at most, or above another by `margin`: the mean.
 
-    It is if the 95 % interval of the mean over the rounds lies wholly on that side. For each
+    It is if the 95% interval of the mean over the rounds lies wholly on that side. For each
     knowledge, and for each rule if there are several.
     """
     groups = _groups(records.table).items()

@@ -75,7 +75,12 @@ class Condition:
             "factor": "within a factor of {} of the paper's",
         }
         given = [(text, getattr(self, name)) for name, text in words.items()]
-        return ", ".join(text.format(f"{value:g}") for text, value in given if value is not None)
+        return ", ".join(text.format(_plain(value)) for text, value in given if value is not None)
+
+
+def _plain(value: float) -> str:
+    """Whole numbers with all their digits: "6,603,710"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 and value == int(value) else f"{value:g}"
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def part_of(
             _there(runs[runs["round"].isin(whole_rounds)], "round", rounds, stem, where)
         absent = [str(number) for number in rounds if number not in kept]
         if absent:
-            gap = f"{stem}: round{'s' * (len(absent) > 1)} {', '.join(absent)} not recorded"
+            page = re.sub("^table", "Table ", stem)
+            gap = f"{page}: round{'s' * (len(absent) > 1)} {', '.join(absent)} not recorded"
         runs = runs[runs["round"].isin(kept)]
         values["round"] = kept
     for name, asked in values.items():

@@ -25,7 +25,7 @@ def _each(records: Records, value: Callable[[pd.DataFrame, pd.Series], float]) -
 
 @measure
 def wrong_interval(records: Records, *, end: str) -> pd.Series:
-    """The "low" or "high" end of the exact 95 % interval of the share of rounds with an error."""
+    """The "low" or "high" end of the exact 95% interval of the share of rounds with an error."""
     return _each(records, lambda _, run: exact_interval(run["wrong"], run["rounds"])[ENDS[end]])
 
 
@@ -92,7 +92,7 @@ def furthest_gained(records: Records, *, of: str, over: str) -> pd.Series:
 def rounds_worse(records: Records, *, of: str, over: str, end: str = "") -> pd.Series:
     """In how many rounds one knowledge leaves a lower accuracy than the other, for each rule.
 
-    `end`: of that share the "low" or "high" end of the exact 95 % interval.
+    `end`: of that share the "low" or "high" end of the exact 95% interval.
     """
     keys = ["rule", "beta", "seed", "round"]
     table: Any = records.table.assign(beta=records.table["beta"].fillna(-1))

@@ -22,7 +22,7 @@ Auxiliary dataset: *essential* if the scheme cannot be set up without images of 
 or models trained on them; *undesired* otherwise.
 
 Time cost: seconds of one detection, summed over the three attacks. The smallest sum is *lowest*,
-the largest *highest*, and so is what comes within 10 % of it (runs on one machine differ by as
+the largest *highest*, and so is what comes within 10% of it (runs on one machine differ by as
 much). Of the others, the faster half of all schemes is *relatively low*, the rest *relatively
 high*. The time to train VAE and DAGMM before any round is not in it; it stands apart.
 

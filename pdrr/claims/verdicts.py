@@ -2,7 +2,7 @@
 
 A claim has cells: the runs, rounds, rules or schemes it speaks of. Reproduced: all cells meet its
 condition. Partly: some do, and it says which. Not distinguishable from chance: they do, and so
-would a detector that flags c models without looking, with a probability above 5 %. Not comparable:
+would a detector that flags c models without looking, with a probability above 5%. Not comparable:
 our numbers are of something else than the paper's. Parts of other claims, what is true by
 construction, and arithmetic on the paper's own numbers are shown and not counted. Where rounds are
 still to be recorded, a claim is judged on those that are there, and says so.
@@ -41,7 +41,7 @@ NOTHING = Records(pd.DataFrame(), pd.DataFrame(), {"device": ""})  # what arithm
 def table(folder: Path) -> pd.DataFrame:
     """All claims judged on the records in `folder`, a row each.
 
-    Columns: id, verdict, claim, paper, ours, runs (how many it rests on), interval (exact, 95 %, of
+    Columns: id, verdict, claim, paper, ours, runs (how many it rests on), interval (exact, 95%, of
     the share of runs that meet it, if it is a claim about runs), figure (stem of the page),
     tolerance, section, part_of (the claim that it is part of, or why else it does not count),
     counted. Claims of other profiles are judged on the folders beside `folder`.

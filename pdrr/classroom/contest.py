@@ -50,8 +50,9 @@ def patient_attack(honest: Round, byzantine: np.ndarray, rng: np.random.Generato
 
     Returns
     -------
-    array [c, d] float64: mu - z s sigma, with mu and sigma of the benign models and z drawn
-    uniformly in [0.5, 1) for each client and coordinate. So benign values lie further out.
+    array [c, d] float64
+        mu - z s sigma, with mu and sigma of the benign models and z drawn uniformly in [0.5, 1)
+        for each client and coordinate. So benign values lie further out.
 
     References
     ----------

@@ -77,6 +77,11 @@ def check_stack(who: str, clients: Array, previous: Array | None = None) -> None
 
 def _check_kind(who: str, x: Array) -> None:
     """Refuse arrays whose values are not what the rules would see."""
+    if isinstance(x, list | tuple):
+        raise TypeError(
+            f"{who} needs one array, got a {type(x).__name__}: stack its models, as numpy.stack"
+            " or torch.stack does"
+        )
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{who} needs plain arrays, got a masked one: fill it or drop its rows")
     if isinstance(x, np.matrix):

@@ -170,7 +170,7 @@ def shape(here: Scene, pre_aggregate: np.ndarray, unattacked: np.ndarray) -> dic
 
     `unmoved`, `tied`: share of the sampled coordinates at which all benign values are equal, or
     some are; these are left out. Over the others: `skewness` and `kurtosis` (excess), medians;
-    `normal`, the share at which Shapiro and Wilk's test does not reject at 5 %: .95 if all were;
+    `normal`, the share at which Shapiro and Wilk's test does not reject at 5%: .95 if all were;
     `offset`, the median distance of w_pag from the benign mean in benign standard deviations;
     `offset_unattacked`, that of the aggregate without the attack.
     """

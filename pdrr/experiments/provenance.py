@@ -83,7 +83,7 @@ def _processor() -> str:
         lines = cpuinfo.read_text("utf-8").splitlines()
         models = [x.partition(":")[2].strip() for x in lines if x.startswith("model name")]
         name, cores = next(iter(models), name), len(os.sched_getaffinity(0))
-    return f"{name}, {cores} cores"
+    return f"{name}, {cores} core{'s' * (cores != 1)}"
 
 
 def peak_memory() -> int:

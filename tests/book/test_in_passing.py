@@ -30,13 +30,19 @@ def test_what_is_not_recorded_is_said(monkeypatch):
 def test_each_profile_stands_under_its_caption(monkeypatch):
     shown = []
     monkeypatch.setattr(in_passing, "display", shown.append)
+    monkeypatch.setattr(
+        in_passing.captions, "caption", lambda kept: f"{kept.caption}\nof many writers"
+    )
     monkeypatch.setattr(in_passing, "kept", {"some": {"quick": records({"far": 0.5})}}.get)
     in_passing.show("some", lambda kept: kept.runs["far"][0], lambda kept: len(kept.table))
     caption, *drawn = shown
     assert isinstance(caption, Markdown)
-    assert caption.data.startswith("*quick profile: letters (synthetic data), d = 1,947, seed 1")
-    assert caption.data.endswith(", round 1*")
+    told = "*quick profile: letters (synthetic data), d = 1,947, seed 1, round 1"
+    assert caption.data == f"{told}; of many writers.*"
     assert drawn == [0.5, 1]
+    shown.clear()
+    in_passing.show("some", again=True)
+    assert [each.data for each in shown] == [f"{told}.*"]
 
 
 def test_the_committed_records_are_found_by_profile():

@@ -75,8 +75,8 @@ def test_the_table_counts_rounds_and_models_with_exact_intervals(records):
     table = over_rounds.errors_table(records).data
     oracle = table.loc["trimmed mean (β = 10), partial, oracle-defended"]
     ends = stats.beta.ppf([0.025, 0.975], [2, 3], [3, 2])  # Clopper and Pearson of 2 in 4
-    assert oracle["95 %"] == "–".join(f"{end:.2f}" for end in ends)
-    assert oracle.drop("95 %").tolist() == ["4", "2", "1", "2 of 12", "2 of 8"]
+    assert oracle["95%"] == "–".join(f"{end:.2f}" for end in ends)
+    assert oracle.drop("95%").tolist() == ["4", "2", "1", "2 of 12", "2 of 8"]
     loop = table.loc["trimmed mean (β = 10), partial, PDRR in the loop"]
     assert loop[["with an error", "missed"]].tolist() == ["1", "2 of 8"]
     assert table.loc["trimmed mean (β = 10), full", "with an error"] == "0"

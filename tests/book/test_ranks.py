@@ -39,7 +39,7 @@ def test_the_picture_has_a_panel_for_each_attack_with_what_is_trimmed():
     ]
     drawing = ranks.ranks_picture(Records(pd.DataFrame(table), pd.DataFrame(runs), ORIGIN))
     first, second = axes(drawing)
-    assert first.get_title("left") == "nobody attacks\ntrimmed: the first c 50%, others 50%"
-    assert second.get_title("left") == "ALIE attack, full\ntrimmed: malicious 0%, benign 67%"
+    assert first.get_title("left") == "nobody attacks\n\ntrimmed: the first c 50%, others 50%"
+    assert second.get_title("left") == "ALIE attack\nfull\ntrimmed: malicious 0%, benign 67%"
     heights = [bar.get_height() for bar in second.patches if bar.get_width() == 0.8]
     assert heights == [0, 1, 0, 0, 1, 0, 1, 1]  # malicious, and what is left to the benign ones

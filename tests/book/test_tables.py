@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 
 from helpers.made_up import ORIGIN, evaluation_records, run, timing_records
 from pdrr.book import alignment, cells, tables
+from pdrr.book.provenance import provenance_table
 from pdrr.claims.expected import expected
 from pdrr.core.files import RECORDED
 from pdrr.experiments.records import Records, recorded
@@ -77,7 +78,7 @@ def test_over_five_seeds_the_mean_with_its_95_percent_interval():
     styled = tables.rates_table(made)
     # by hand: t(0.975, 4) = 2.776, s = 0.01581, s / sqrt 5 = 0.00707
     assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", "0.11–0.15")
-    assert styled.caption.startswith("Mean over 5 seeds, below it its 95 % t interval. ")
+    assert styled.caption.startswith("Mean over 5 seeds, below it its 95% t interval. ")
 
 
 def test_the_interval_is_that_of_the_t_distribution():
@@ -98,7 +99,7 @@ def test_rounds_of_one_seed_among_several_are_named():
     assert styled.data.columns.tolist() == [
         (rate, number, n)
         for rate in ("FAR", "MAR")
-        for number, n in (("1", "n\u00a0=\u00a02"), ("10", "n\u00a0=\u00a01"))
+        for number, n in (("1", "n = 2"), ("10", "n = 1"))
     ]
     assert "largest; one seed where there is nothing below. " in styled.caption
 
@@ -169,7 +170,7 @@ def classes(styled):
         [".02 / .40", ""],
         ["1,234", "5e-08"],
         ["12 ms", "1.2 s"],
-        [f"0.40{cells.LOT}", "≈ 3 %"],
+        [f"0.40{cells.LOT}", "≈ 3%"],
     ],
 )
 def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
@@ -280,7 +281,7 @@ def test_no_threshold_suits_all_seeds_where_they_disagree(other):
 
 
 def origin(records):
-    return tables.provenance_table(records).data.iloc[:, 0]
+    return provenance_table(records).data.iloc[:, 0]
 
 
 @pytest.fixture

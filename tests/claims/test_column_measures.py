@@ -22,7 +22,7 @@ def test_a_column_and_a_difference_of_two_are_told_by_what_tells_the_runs_apart(
         ]
     )
     # neither the attack nor beta nor the noise: they follow from the rule
-    labels = ["krum full", "trimmed mean full", "krum partial"]
+    labels = ["Krum full", "trimmed mean full", "Krum partial"]
     assert column_measures.column(made, of="a").to_dict() == dict(
         zip(labels, [1, 2, 3], strict=True)
     )
@@ -208,7 +208,7 @@ def test_rounds_are_paired_between_two_knowledges_and_rules_stand_apart():
     )
     names = {label.split(": ")[0]: met for label, met in found.items()}
     assert names == {
-        "krum": False, "median": True,
+        "Krum": False, "median": True,
         "trimmed mean β 10": True, "trimmed mean β 15": True, "trimmed mean β 20": True,
     }  # fmt: skip
     assert "median: −0.100 (−0.100 to −0.100; lower in 6 of 6 rounds)" in found

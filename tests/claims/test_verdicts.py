@@ -521,7 +521,7 @@ def test_a_union_is_by_lot_where_one_of_its_two_is():
     ("met", "number", "low", "high"),
     [
         (8, 8, 0.025 ** (1 / 8), 1),  # by hand: all of n
-        (0, 8, 0, 1 - 0.025 ** (1 / 8)),  # 0.369: no error in 8 runs leaves room for 37 %
+        (0, 8, 0, 1 - 0.025 ** (1 / 8)),  # 0.369: no error in 8 runs leaves room for 37%
         (1, 2, 1 - 0.975 ** (1 / 2), 0.975 ** (1 / 2)),
     ],
 )
@@ -593,9 +593,9 @@ def test_a_claim_is_judged_on_the_rounds_that_are_recorded_and_says_so(tmp_path)
     row = verdicts.judge(CLAIMS["table1-dagmm"], tmp_path)
     assert (row["verdict"], row["runs"]) == ("reproduced", "2")
     assert row["ours"].startswith("MAR 0 0.5; 2 of 2 runs; chance")
-    assert row["ours"].endswith("; table1: rounds 50, 100 not recorded")
+    assert row["ours"].endswith("; Table 1: rounds 50, 100 not recorded")
     row = verdicts.judge(CLAIMS["table1-pdrr"], tmp_path)  # a row of two rates
-    assert row["ours"] == "FAR 0 0, MAR 0 0; table1: rounds 50, 100 not recorded"
+    assert row["ours"] == "FAR 0 0, MAR 0 0; Table 1: rounds 50, 100 not recorded"
     assert judged("fig08-better", tmp_path) == "reproduced"
 
 
@@ -606,7 +606,7 @@ def test_a_round_that_one_scheme_of_several_lacks_is_left_out_for_all(tmp_path):
     row = verdicts.judge(CLAIMS["abstract-3"], tmp_path)
     # two cells, FAR and MAR, of two rounds of one table and four of the other two
     assert row["ours"].startswith("20 of 20 cells")
-    assert "; table1: rounds 50, 100 not recorded" in row["ours"]
+    assert "; Table 1: rounds 50, 100 not recorded" in row["ours"]
     row = verdicts.judge(CLAIMS["table1-lfr"], tmp_path)
     assert (row["runs"], "not recorded" in row["ours"]) == ("4", False)
 
@@ -1107,7 +1107,7 @@ def test_the_dashboard_counts_links_and_escapes(root):
     for verdict, number in verdicts.counts(table).items():
         assert (f">{number} {verdict}</span>" in html) == (number > 0)
     assert html.count("<br>↳ <a href") == (~table["counted"]).sum()
-    assert '<td role="cell" class="num" data-label="95 %:">0.40–1.00</td>' in html
+    assert '<td role="cell" class="num" data-label="95%:">0.40–1.00</td>' in html
     assert html.count("<h3") == table["section"].nunique()
     parts = table.groupby("section")["counted"].nunique().sum()
     assert html.count("<tbody") == html.count("<caption") == parts

@@ -30,6 +30,8 @@ every_function = pytest.mark.parametrize("function", PUBLIC.values(), ids=PUBLIC
         (lambda: np.ma.masked_equal(VALUES, 1e3), "needs plain arrays, got a masked one"),
         (lambda: np.ma.asarray(VALUES), "needs plain arrays, got a masked one"),
         (lambda: np.asmatrix(VALUES), "needs plain arrays, got numpy.matrix"),
+        (lambda: list(VALUES), "needs one array, got a list: stack its models"),
+        (lambda: tuple(VALUES), "needs one array, got a tuple: stack its models"),
         (lambda: VALUES.astype(">f8"), "needs float32 or float64 clients, got >f8"),
         (lambda: VALUES.astype(np.float16), "needs float32 or float64 clients, got float16"),
         (lambda: VALUES.astype(np.longdouble), "needs float32 or float64 clients, got "),
