@@ -12,6 +12,7 @@ import nbformat
 from tabulate import tabulate
 
 from pdrr.book import contents
+from pdrr.book.provenance import once
 from pdrr.config import PROFILES
 from pdrr.core.files import listed
 from pdrr.experiments.provenance import commit, device
@@ -104,7 +105,7 @@ def _notebook(path: Path) -> dict[str, Any]:
         "profile": values.get("profile", "recorded runs"),
         "data": Path(values.get("data", "–")).name,
         "seconds": f"{taken:,.0f}",
-        "when (UTC)": f"{datetime.fromisoformat(told['end_time']):%Y-%m-%d %H:%M}",
+        "when (UTC)": _whole(f"{datetime.fromisoformat(told['end_time']):%Y-%m-%d %H:%M}"),
     }
 
 
@@ -119,10 +120,15 @@ def _recording(path: Path) -> dict[str, Any]:
         "seeds": ", ".join(str(seed) for seed in found.runs["seed"].unique()),
         "seconds": f"{p['seconds']:,.0f}",
         "memory": f"{p['peak_memory_gib']:.1f} GiB",
-        "device": p["device"],
-        "commit": f"`{p['commit']}`",
-        "date": p["date"],
+        "device": once(p["device"]),
+        "commit": f"`{once(p['commit'])}`",
+        "date": _whole(once(p["date"])),
     }
+
+
+def _whole(dates: str) -> str:
+    """No line ends inside a date."""
+    return dates.replace("-", "\u2011")
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> str:

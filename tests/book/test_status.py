@@ -11,6 +11,8 @@ from pdrr.book import contents, notebooks, status
 from pdrr.cli.main import main
 from pdrr.core.files import RECORDED
 
+DAY = "2026-01-02".replace("-", "\u2011")  # in one piece
+
 
 def executed(folder, stem, title, **parameters):
     new = nbformat.v4
@@ -44,8 +46,8 @@ def test_every_notebook_has_a_row_with_a_link(top):
     shown = rows(status.page(top / "notebooks", RECORDED))
     assert shown[0] == ["page", "profile", "data", "seconds", "when (UTC)"]
     assert shown[1:3] == [
-        ["[Figure 4: Krum](notebooks/fig04.ipynb)", "smoke", "x.npz", "12", "2026-01-02 03:04"],
-        ["[The claims](notebooks/verdicts.ipynb)", "recorded runs", "–", "12", "2026-01-02 03:04"],
+        ["[Figure 4: Krum](notebooks/fig04.ipynb)", "smoke", "x.npz", "12", DAY + " 03:04"],
+        ["[The claims](notebooks/verdicts.ipynb)", "recorded runs", "–", "12", DAY + " 03:04"],
     ]
 
 
@@ -55,7 +57,7 @@ def test_every_recorded_result_has_a_row_the_paper_s_size_first(top):
     assert shown[3] == [*names, "date"]
     assert [row[1] for row in shown[4:]] == ["table1", "table2"]
     assert shown[4][2:] == [
-        "letters", "1, 2", "2", "0.5 GiB", "a processor, 2 cores", "`abc`", "2026-01-02",
+        "letters", "1, 2", "2", "0.5 GiB", "a processor, 2 cores", "`abc`", DAY,
     ]  # fmt: skip
 
 
