@@ -11,13 +11,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pdrr.book.drawing import Drawing
-from pdrr.book.style import BENIGN, BESIDE, GREEN, GRID, INK, LINE, MALICIOUS
+from pdrr.book.over_rounds import SUITABLE
+from pdrr.book.style import BENIGN, BESIDE, GRID, INK, LINE, MALICIOUS
 from pdrr.core.rules import in_words
 
 KEY = (
     ("╌", INK, "q in use"),
-    ("■", GREEN, "fewest errors in the calibration runs"),
+    ("■", SUITABLE, "fewest errors in the calibration runs"),
 )
+TOP = 1.18  # of the axis of shares
 
 
 def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, float]) -> Drawing:
@@ -35,7 +37,7 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
     if plateaus.duplicated(["rule", "beta"]).any():
         raise ValueError("error_by_q needs one plateau for each rule and beta: choose a noise")
     groups: Any = list(errors.groupby(["rule", "beta"], dropna=False, sort=False))
-    band: dict[str, Any] = {"color": GREEN, "alpha": 0.18, "lw": 0}
+    band: dict[str, Any] = {"color": SUITABLE, "lw": 0, "ymax": 1 / TOP}  # names stand above it
     panels = {}
     with mpl.rc_context(BESIDE):
         for (rule, beta), group in groups:
@@ -59,7 +61,7 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
                     color=colour,
                     ha="left" if left else "right",
                 )
-            ax.set(xlabel="threshold q", xlim=(0, 1), ylim=(0, 1.18), yticks=np.linspace(0, 1, 6))
+            ax.set(xlabel="threshold q", xlim=(0, 1), ylim=(0, TOP), yticks=np.linspace(0, 1, 6))
             ax.set_ylabel("share of clients, all runs")
             ax.grid(visible=True, axis="y", color=GRID, zorder=0)
             ax.set_title(title)
