@@ -19,4 +19,11 @@ document.addEventListener("DOMContentLoaded", () => {
   const reach = () => each(scrolling, e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; });
   addEventListener("load", reach);
   addEventListener("resize", reach);
+  // and a line at its edge says that there is more
+  const boxes = ".cell_output .text_html:has(table), .pst-scrollable-table-container, .pdrr-scroll, div.math";
+  const mark = e => e.classList.toggle("more", e.scrollWidth - e.scrollLeft - e.clientWidth > 2);
+  const marks = () => each(boxes, mark);
+  each(boxes, e => e.addEventListener("scroll", () => mark(e), { passive: true }));
+  addEventListener("load", marks);
+  addEventListener("resize", marks);
 });

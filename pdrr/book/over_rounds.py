@@ -24,7 +24,7 @@ from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 
 KNOWN = ("full", "partial")
-BAND = "#e8e8e8"  # rounds in which no q is suitable
+BAND = "#bbbbbb"  # rounds in which no q is suitable
 SUITABLE = "#9ad5b5"
 GREY = "#bbbbbb"
 ALARM: dict[str, Any] = {"color": BENIGN, "ls": "", "marker": "^", "ms": 4.5}
