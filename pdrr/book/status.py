@@ -122,7 +122,7 @@ def _recording(path: Path) -> dict[str, Any]:
         "memory": f"{p['peak_memory_gib']:.1f} GiB",
         "device": once(p["device"]),
         "commit": f"`{once(p['commit'])}`",
-        "date": _whole(once(p["date"])),
+        "date": once(p["date"]),
     }
 
 

@@ -57,7 +57,7 @@ def test_every_recorded_result_has_a_row_the_paper_s_size_first(top):
     assert shown[3] == [*names, "date"]
     assert [row[1] for row in shown[4:]] == ["table1", "table2"]
     assert shown[4][2:] == [
-        "letters", "1, 2", "2", "0.5 GiB", "a processor, 2 cores", "`abc`", DAY,
+        "letters", "1, 2", "2", "0.5 GiB", "a processor, 2 cores", "`abc`", "2026-01-02",
     ]  # fmt: skip
 
 
