@@ -46,7 +46,10 @@ def errors(records: Records) -> pd.DataFrame:
 
 
 def rates_table(records: Records) -> Styler:
-    """The same as a table: did the attack succeed, and did PDRR?"""
+    """The same as a table: did PDRR succeed, and did the attack?
+
+    A row is one line on a phone: rule, the first word of what is known, learning rate.
+    """
     found = errors(records)
     rows = {}
     for rule in DEFENDED:
@@ -55,15 +58,16 @@ def rates_table(records: Records) -> Styler:
             for row in own.to_dict("records"):
                 attacked = known != NOBODY
                 krum = attacked and rule == "krum"
-                rows[f"{in_words(rule)}, {words}, {row['learning_rate']:g}"] = {
-                    "rounds": str(row["rounds"]),
-                    "attack finds a model": f"{row['succeeded']}" if attacked else "–",
-                    "Krum selects a malicious one": f"{row['malicious_won']}" if krum else "–",
+                name = f"{in_words(rule)}, {words.partition(' ')[0]}, {row['learning_rate']:g}"
+                rows[name] = {
                     "FAR": short(row["false_alarms"] / row["benign"]),
                     "MAR": short(row["missed"] / row["malicious"]) if attacked else "–",
                     "accuracy": f"{row['accuracy']:.2f}",
+                    "rounds": str(row["rounds"]),
+                    "attack finds a model": f"{row['succeeded']}" if attacked else "–",
+                    "Krum selects a malicious one": f"{row['malicious_won']}" if krum else "–",
                 }
-    return shown(rows)
+    return shown(rows, "runs")
 
 
 def by_rate(records: Records) -> Drawing:

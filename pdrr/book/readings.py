@@ -158,24 +158,24 @@ def coordinates_table(records: Records) -> Styler:
     Returns
     -------
     Styler
-        A row per scheme; the last columns are the fitted line (`clock.lines`) and where it is at
-        all d coordinates, which nobody measured but of PDRR.
+        A column per scheme, for a phone to show all of them; the last rows are the fitted line
+        (`clock.lines`) and where it is at all d coordinates, which nobody measured but of PDRR.
     """
-    d = records.provenance["d"]
+    every = f"all {records.provenance['d']:,}"
     found = lines(records)
-    rows: dict[str, dict[str, str]] = {}
+    columns: dict[str, dict[str, str]] = {}
     for scheme, own in records.runs[records.runs["scheme"] != OURS].groupby("scheme", sort=False):
         seconds = own.set_index("coordinates")["median_s"]
         line = found.loc[str(scheme)]
-        rows[str(scheme)] = {f"{n:,}": f"{each:.2f} s" for n, each in seconds.items()}
-        rows[str(scheme)] |= {
-            "line": f"{line['start_s']:.2f} s + {line['million_s']:.1f} s per million",
-            f"all {d:,}": f"{line['all_s']:.0f} s by the line",
+        columns[str(scheme)] = {f"{n:,}": f"{each:.2f} s" for n, each in seconds.items()}
+        columns[str(scheme)] |= {
+            "line, its start": f"{line['start_s']:.2f} s",
+            "line, per million": f"{line['million_s']:.1f} s",
+            f"{every}, by the line": f"{line['all_s']:.0f} s",
         }
     ours = records.runs[records.runs["scheme"] == OURS]["median_s"]
-    rows[OURS] = {f"all {d:,}": f"{span(ours, '{:.1f}')} s measured"}
-    frame = pd.DataFrame(rows).T.fillna("")
-    return styled(frame, "schemes")
+    columns[OURS] = {f"{every}, measured": f"{span(ours, '{:.1f}')} s"}
+    return styled(pd.DataFrame(columns).fillna("–"), "schemes")
 
 
 def refits_table(records: Records) -> Styler:

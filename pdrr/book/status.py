@@ -100,11 +100,12 @@ def _notebook(path: Path) -> dict[str, Any]:
     told = content.metadata["papermill"]
     values = told["parameters"]
     title = content.cells[0].source.splitlines()[0].removeprefix("# ")
+    name = title.partition(":")[0]  # what the page finds would push the seconds off a phone
     return {
-        "page": f"[{title}]({path.parent.name}/{path.name})",
-        "profile": values.get("profile", "recorded runs"),
-        "data": Path(values.get("data", "–")).name,
+        "page": f"[{name}]({path.parent.name}/{path.name})",
         "seconds": f"{taken:,.0f}",
+        "profile": values.get("profile", "recorded"),
+        "data": Path(values.get("data", "–")).name,
         "when (UTC)": _whole(f"{datetime.fromisoformat(told['end_time']):%Y-%m-%d %H:%M}"),
     }
 
@@ -114,15 +115,15 @@ def _recording(path: Path) -> dict[str, Any]:
     found = Records.load(path.parent, path.stem)
     p = found.provenance
     return {
-        "profile": p["profile"],
         "name": path.stem,
-        "data": p["data"],
-        "seeds": ", ".join(str(seed) for seed in found.runs["seed"].unique()),
+        "profile": p["profile"],
         "seconds": f"{p['seconds']:,.0f}",
         "memory": f"{p['peak_memory_gib']:.1f} GiB",
+        "data": p["data"],
+        "seeds": ", ".join(str(seed) for seed in found.runs["seed"].unique()),
         "device": once(p["device"]),
         "commit": f"`{once(p['commit'])}`",
-        "date": once(p["date"]),
+        "date": _whole(once(p["date"])),
     }
 
 

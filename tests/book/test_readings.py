@@ -79,11 +79,11 @@ def test_misses_of_all_readings_beside_the_paper_s():
     table = styled.data
     assert table.columns.tolist() == [("Krum", "1"), ("Krum", "5"), ("median", "1")]
     assert table.T.to_dict("list") == {
-        "LFR, as decided": [".10", ".50", ".10"],
-        "LFR, mean": ["–", ".50", "–"],
-        "LFR, the paper": [paper_cell(".45"), "", ""],  # the paper has no round 5, no median
-        "PDRR, FAR": [".51", ".51", ".51"],
-        "PDRR, MAR": [".10", ".50", ".10"],
+        "LFR, as decided": ["0.10", "0.50", "0.10"],
+        "LFR, mean": ["–", "0.50", "–"],
+        "LFR, the paper": [paper_cell("0.45"), "", ""],  # the paper has no round 5, no median
+        "PDRR, FAR": ["0.51", "0.51", "0.51"],
+        "PDRR, MAR": ["0.10", "0.50", "0.10"],
     }
     assert readings.missed_table({"Krum": krum}, paper, ["PDRR"]).data.shape == (2, 2)
 
@@ -98,7 +98,7 @@ def test_misses_that_lots_decide_are_marked_and_shown_by_their_expectation():
     made = evaluation_records(rounds=[1], schemes=["ERR"])
     table = made.table.assign(score=0.0)  # c = 2 of 5 clients are flagged by lot
     styled = readings.missed_table({"x": Records(table, made.runs, made.provenance)})
-    assert styled.data.loc["ERR"].tolist() == [f".60{LOT}"]
+    assert styled.data.loc["ERR"].tolist() == [f"0.60{LOT}"]
     assert "drawn between equal scores" in styled.caption
 
 
@@ -294,12 +294,18 @@ def test_seconds_go_on_along_a_line_to_all_coordinates():
     rows += [("PDRR", 1000, 1.7), ("PDRR", 1000, 4.3)]
     runs = pd.DataFrame(rows, columns=["scheme", "coordinates", "median_s"])
     table = readings.coordinates_table(Records(pd.DataFrame(), runs, {"d": 1000})).data
-    assert table.columns.tolist() == ["10", "100", "line", "all 1,000"]
+    assert table.columns.tolist() == ["DAGMM", "VAE", "PDRR"]
     # 0.5 + 0.01 n, and 0.02 n
-    line = "0.50 s + 10000.0 s per million"
-    assert table.loc["DAGMM"].tolist() == ["0.60 s", "1.50 s", line, "10 s by the line"]
-    assert table.loc["VAE", "all 1,000"] == "20 s by the line"
-    assert table.loc["PDRR"].tolist() == ["", "", "", "1.7 to 4.3 s measured"]
+    assert table["DAGMM"].to_dict() == {
+        "10": "0.60 s",
+        "100": "1.50 s",
+        "line, its start": "0.50 s",
+        "line, per million": "10000.0 s",
+        "all 1,000, by the line": "10 s",
+        "all 1,000, measured": "–",
+    }
+    assert table.loc["all 1,000, by the line"].tolist() == ["10 s", "20 s", "–"]
+    assert table.loc["all 1,000, measured"].tolist() == ["–", "–", "1.7 to 4.3 s"]
 
 
 def test_trainings_stand_side_by_side_with_their_span():
@@ -307,6 +313,6 @@ def test_trainings_stand_side_by_side_with_their_span():
     runs = pd.DataFrame(rows, columns=["scheme", "draw", "far", "mar"])
     table = readings.refits_table(Records(pd.DataFrame(), runs, {})).data
     assert table.columns.tolist() == ["training 1", "training 2", "span"]
-    assert table.loc["VAE, FAR"].tolist() == [".20", ".50", "0.20 to 0.50"]
-    assert table.loc["VAE, MAR"].tolist() == ["1", ".75", "0.75 to 1.00"]
+    assert table.loc["VAE, FAR"].tolist() == ["0.20", "0.50", "0.20 to 0.50"]
+    assert table.loc["VAE, MAR"].tolist() == ["1", "0.75", "0.75 to 1.00"]
     assert table.loc["DAGMM, MAR"].tolist() == ["0", "0", "0.00"]

@@ -78,14 +78,22 @@ def test_over_five_seeds_the_mean_with_its_95_percent_interval():
     styled = tables.rates_table(made)
     # by hand: t(0.975, 4) = 2.776, s = 0.01581, s / sqrt 5 = 0.00707
     assert styled.data.loc["VAE", ("FAR", "1")] == below("0.13", "0.11–0.15")
-    assert styled.caption.startswith("Mean over 5 seeds, below it its 95% t interval. ")
+    assert styled.caption.startswith(
+        "Mean over 5 seeds, below it its 95% t interval, cut at 0 and 1. "
+    )
 
 
 def test_the_interval_is_that_of_the_t_distribution():
-    values = pd.Series([1.0, 2.0, 4.0, 8.0, 10.0])
-    half = 2.7764451 * np.sqrt(((values - 5) ** 2).sum() / 4) / np.sqrt(5)
-    assert cells.mean(values) == below("5.00", f"{5 - half:.2f}–{5 + half:.2f}")
-    assert cells.mean(values - 5) == below("0.00", f"−{half:.2f}–{half:.2f}")
+    values = pd.Series([0.1, 0.2, 0.4, 0.8, 1.0])
+    half = 2.7764451 * np.sqrt(((values - 0.5) ** 2).sum() / 4) / np.sqrt(5)
+    assert cells.mean(values) == below("0.50", f"{0.5 - half:.2f}–{0.5 + half:.2f}")
+
+
+def test_the_interval_of_a_rate_ends_where_rates_do():
+    """Student's t alone would begin below 0, or end above 1."""
+    values = pd.Series([0.0, 0.0, 0.0, 0.1, 0.3])
+    assert cells.mean(values) == below("0.08", "0.00–0.24")
+    assert cells.mean(1 - values) == below("0.92", "0.76–1.00")
 
 
 def test_rounds_of_one_seed_among_several_are_named():
@@ -167,7 +175,7 @@ def classes(styled):
         ["0.250–0.750", "none"],
         ["−0.01–0.03", "0.1"],
         ["3 of 1,240", "12 of 50"],
-        [".02 / .40", ""],
+        ["0.02 / 0.40", ""],
         ["1,234", "5e-08"],
         ["12 ms", "1.2 s"],
         [f"0.40{cells.LOT}", "≈ 3%"],
@@ -177,6 +185,25 @@ def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
     styled = alignment.styled(pd.DataFrame({"words": ["a", "b"], "numbers": column}), "any")
     assert classes(styled)["num"] == {(0, 1), (1, 1)}
     assert re.search(r"th\.level0\.col1 \{\s*text-align: right !important", styled.to_html())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-0.25<br><small>-1 to .5</small>", "−0.25|−1 to .5"),
+        ("-0.00", "0.00"),
+        ("+0.000 to -0.010", "+0.000 to −0.010"),
+        ("1e-07", "10⁻⁷"),
+        ("-3.5e+06", "−3.5\u00a0×\u00a010⁶"),
+        ("<code>-p epsilon 1e-07 -p c -1</code>", "-p epsilon 1e-07 -p c -1"),
+        ("2026-01-31, e1e-1, Co-2", "2026-01-31, e1e-1, Co-2"),
+    ],
+)
+def test_numbers_are_typeset_in_cells_and_heads_and_code_is_not(text, shown):
+    table = alignment.styled(pd.DataFrame({text: [text]}, [text]), "any").to_html()
+    seen = BeautifulSoup(table, "html.parser").table
+    cells_and_heads = [cell.get_text("|") for cell in seen.find_all(["th", "td"])]
+    assert [cell for cell in cells_and_heads if cell.strip()] == [shown] * 3
 
 
 @pytest.mark.parametrize(
@@ -261,6 +288,12 @@ def test_our_words_stand_above_the_paper_s():
 
 def seeds_table(*runs):
     return tables.seeds_table(Records(pd.DataFrame(), pd.DataFrame(list(runs)), {})).data
+
+
+def test_the_setting_and_the_errors_come_first():
+    of_krum, of_median = seeds_table(run(1, rule="krum", noise="ball")), seeds_table(run(1))
+    assert of_krum.columns.tolist()[:5] == ["knowledge", "c", "noise", "FAR", "MAR"]
+    assert of_median.columns.tolist()[:4] == ["knowledge", "c", "FAR", "MAR"]
 
 
 def test_over_seeds_the_worst_rates_and_the_thresholds_that_suit_all():
