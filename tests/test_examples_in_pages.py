@@ -132,6 +132,11 @@ def test_commands_are_found():
     assert any("-p beta 10" in command for command in told)
 
 
+@pytest.mark.parametrize("page", [page for page in TEXTS if page.startswith("book/")])
+def test_a_comment_stands_above_its_command_where_a_phone_would_break_the_line(page):
+    assert re.findall(r"^[^#\n]*\S +# .*", "\n".join(blocks(TEXTS[page], "", "bash")), re.M) == []
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_pages_name_tests_that_exist(page):
     for path in re.findall(r"pytest (\S+\.py)", TEXTS[page]):
