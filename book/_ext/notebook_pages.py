@@ -20,6 +20,8 @@ from typing import Any
 from bs4 import BeautifulSoup
 from sphinx.errors import SphinxError
 
+from pdrr.claims.words import machine_readable
+
 RUN = "## Run it yourself"  # from there on parameters are in sight
 ORIGIN = "## Where this comes from"
 SVG, CSV, HTML = "image/svg+xml", "text/csv", "text/html"
@@ -127,7 +129,7 @@ def _link(path: str, words: str) -> str:
 
 
 def table_csv(table: BeautifulSoup) -> str:
-    """The cells of an HTML table, a line below another as " | "."""
+    """The cells of an HTML table, a line below another as " | ", numbers as programs read them."""
     csv.writer(written := StringIO(), lineterminator="\n").writerows(_rows(table))
     return written.getvalue()
 
@@ -135,7 +137,7 @@ def table_csv(table: BeautifulSoup) -> str:
 def _rows(table: BeautifulSoup) -> Iterator[list[str]]:
     for row in table.find_all("tr"):
         yield [
-            cell.get_text(" | ", strip=True)
+            machine_readable(cell.get_text(" | ", strip=True))
             for cell in row.find_all(["th", "td"])
             for _ in range(int(str(cell.get("colspan", "1"))))
         ]

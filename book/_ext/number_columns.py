@@ -1,6 +1,6 @@
-"""Sphinx extension: in tables of chapters, columns of numbers stand to the right, with their heads.
+"""Sphinx extension: in tables of chapters, columns of numbers are typeset and stand to the right.
 
-Those of notebooks say so themselves (`pdrr.book.tables.styled`).
+Those of notebooks say so themselves (`pdrr.book.alignment.styled`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 from docutils import nodes
 
 from pdrr.book.alignment import numeric
+from pdrr.claims.words import typeset
 
 
 def align(_app: Any, page: nodes.document) -> None:
-    """Give cells of columns that hold numbers the class that the style sheet knows."""
+    """Typeset the cells of columns that hold numbers; give them the style sheet's class."""
     for group in page.findall(nodes.tgroup):
         bodies = [row for part in group.findall(nodes.tbody) for row in part.findall(nodes.row)]
         heads = [row for part in group.findall(nodes.thead) for row in part.findall(nodes.row)]
@@ -24,6 +25,8 @@ def align(_app: Any, page: nodes.document) -> None:
             if numeric(cell.astext() for cell in cells):
                 for cell in [*cells, *(row[place] for row in heads if place < len(row))]:
                     cell["classes"].append("num")
+                for text in [text for cell in cells for text in cell.findall(nodes.Text)]:
+                    text.parent.replace(text, nodes.Text(typeset(text)))
 
 
 def setup(app: Any) -> dict[str, bool]:

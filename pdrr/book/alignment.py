@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from pdrr.claims.words import typeset
 from pdrr.experiments.schemes import OURS
 
 NUMBER = r"[<>≈±×+−-]? ?[\d.,]*\d(?:e[+-]?\d+)?(?: ?(?:%|s|ms|MB|GB|GiB))?"
@@ -18,7 +19,7 @@ GAPS = ("", "–", "none")
 
 
 def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler:
-    """A table that pandas does not abbreviate, its numbers to the right.
+    """A table that pandas does not abbreviate, its numbers typeset and to the right.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
     classes = pd.DataFrame(columns).T.set_axis(table.index).set_axis(table.columns, axis="columns")
     classes[ours] += " ours"
     shown = table.style.set_table_attributes(f'class="dataframe {kind}"')
+    shown = shown.format(lambda text: typeset(str(text)))
     shown = shown.format_index(_head, axis=0).format_index(_head, axis=1)
     if table.index.is_unique and table.columns.is_unique:
         shown = shown.set_td_classes(classes.map(str.strip))
@@ -57,7 +59,7 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
 def _head(label: Any) -> str:
     """A label as it is set: no line ends before a number or inside a name."""
     text = str(label).replace("w_p", "w<sub>p</sub>").replace("Co-trimming", "Co\u2011trimming")
-    return re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", text)
+    return re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", typeset(text))
 
 
 def _shown(text: str) -> str:

@@ -34,7 +34,7 @@ def lots_in_words(runs: pd.DataFrame) -> str:
 
 
 def mean(values: pd.Series) -> str:
-    """Mean over seeds with its uncertainty, as `_spread_in_words` says."""
+    """Mean of rates over seeds with its uncertainty, as `spread_in_words` says."""
     n, mean = len(values), values.mean()
     if n == 0:
         return "–"
@@ -43,7 +43,7 @@ def mean(values: pd.Series) -> str:
     if n < ENOUGH:
         return f"{mean:.2f}<br><small>{bounds(values.min(), values.max())}</small>"
     half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return f"{mean:.2f}<br><small>{bounds(mean - half, mean + half)}</small>"
+    return f"{mean:.2f}<br><small>{bounds(max(mean - half, 0), min(mean + half, 1))}</small>"
 
 
 def spread_in_words(sizes: pd.Series) -> str:
@@ -54,6 +54,6 @@ def spread_in_words(sizes: pd.Series) -> str:
     if sizes.between(2, ENOUGH - 1).any():
         words.append("below it the smallest and the largest")
     if (sizes >= ENOUGH).any():
-        words.append("below it its 95% t interval")
+        words.append("below it its 95% t interval, cut at 0 and 1")
     some = "; one seed where there is nothing below" if (sizes == 1).any() else ""
     return f"Mean over {sizes.max()} seeds, {', or '.join(words)}{some}."

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pdrr.book.cotrimming import without_gaps, words_of
-from pdrr.claims.words import short
+from pdrr.claims.words import short, typeset
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.records import Records
@@ -155,7 +155,7 @@ def _damage(runs: pd.DataFrame) -> str:
         for rule in moved.index
         if np.isfinite(moved[rule])
     ]
-    return f"Undefended it moves: {escape('; '.join(words))}."
+    return f"Undefended it moves: {escape(typeset('; '.join(words)))}."
 
 
 def findings(records: Records) -> str:

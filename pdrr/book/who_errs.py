@@ -9,7 +9,7 @@ from pandas.io.formats.style import Styler
 from scipy.stats import binomtest, fisher_exact
 
 from pdrr.book.readings import shown
-from pdrr.claims.words import bounds
+from pdrr.claims.words import bounds, typeset
 from pdrr.experiments.records import Records
 
 
@@ -52,4 +52,4 @@ def by_largest_table(records: Records, *, many: int, seeds: Sequence[int] | None
             "exact 95%": bounds(interval.low, interval.high),
         }
     p = fisher_exact([[wrong, rounds - wrong] for rounds, wrong in counts.to_numpy()]).pvalue
-    return shown(rows).set_caption(f"Fisher's exact test: p = {p:.2g}.")
+    return shown(rows).set_caption(typeset(f"Fisher's exact test: p = {p:.2g}."))

@@ -232,7 +232,7 @@ def _told(groups: Mapping[str, Any], side: str, margin: float) -> pd.Series:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return words.typeset(f"{value:+.3f}")
 
 
 @measure

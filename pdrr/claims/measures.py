@@ -193,7 +193,7 @@ def _by_seed(records: Records, *rates: str) -> pd.Series:
     """Rates of every seed at each round: the labels are the cell of the paper, and the seed."""
     runs = records.runs.sort_values(["round", "seed"])
     cells = {
-        (f"{rate} {number}", f"seed {seed}"): value
+        (f"{rate} at round {number}", f"seed {seed}"): value
         for rate in rates
         for number, seed, value in zip(runs["round"], runs["seed"], runs[rate.lower()], strict=True)
     }

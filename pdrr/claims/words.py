@@ -2,27 +2,74 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pdrr.core.rules import RULES
 
+KEPT = re.compile(r"(<code.*?</code>|<[a-z/][^>]*>)", re.S)  # of HTML
+POWER = re.compile(r"(?<![\w.])(?:1|(\d(?:\.\d+)?))e\+?(-?)0*(\d+)\b")
+SIGN = r"(?<![\w.)-])-"  # not the hyphen of a date or a name
+ZERO = re.compile(SIGN + r"(?=0(?:\.0+)?(?!\.?\d))")
+MINUS = re.compile(SIGN + r"(?=\.?\d)")
+TYPESET = re.compile(r"(?:(\d(?:\.\d+)?)\u00a0×\u00a0|\b)10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+PLAIN, HIGH = "-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+RAISED, LOWERED = str.maketrans(PLAIN, HIGH), str.maketrans(HIGH, PLAIN)
+
+
+def typeset(text: str) -> str:
+    """A text with its numbers as they are printed: a true minus, none before 0, powers of ten.
+
+    What HTML marks, and its code, stays as it is.
+
+    Examples
+    --------
+    >>> from pdrr.claims.words import typeset
+    >>> typeset("-0.20 to -0.00; <code>-p epsilon 1e-07</code>")
+    '−0.20 to 0.00; <code>-p epsilon 1e-07</code>'
+    >>> typeset("1e-07")
+    '10⁻⁷'
+    """
+    parts = KEPT.split(text)
+    parts[::2] = [MINUS.sub("−", ZERO.sub("", POWER.sub(_power, part))) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _power(number: re.Match[str]) -> str:
+    factor = f"{number[1]}\u00a0×\u00a0" if number[1] else ""
+    return f"{factor}10{(number[2] + number[3]).translate(RAISED)}"
+
+
+def machine_readable(text: str) -> str:
+    """The same text with its numbers as a program reads them.
+
+    Examples
+    --------
+    >>> from pdrr.claims.words import machine_readable
+    >>> machine_readable("−0.20 to 3\u00a0×\u00a010⁻⁵, 10⁻⁷")
+    '-0.20 to 3e-5, 1e-7'
+    """
+    plain = TYPESET.sub(lambda x: f"{x[1] or 1}e{x[2].translate(LOWERED)}", text)
+    return re.sub(r"−(?=\.?\d)", "-", plain)
+
 
 def short(rate: float) -> str:
-    """A rate in two digits without the zero before the point: ".33"; 0 and 1 as they are."""
-    return f"{rate:.0f}" if rate in (0, 1) else f"{rate:.2f}".removeprefix("0")
+    """A rate in two digits: "0.33"; 0 and 1 as they are."""
+    return f"{rate:.0f}" if rate in (0, 1) else f"{rate:.2f}"
 
 
 def span(values: Any, form: str = "{:.2f}") -> str:
     """Smallest to largest, or one number if they look the same."""
-    low, high = form.format(np.min(values)), form.format(np.max(values))
+    low, high = (typeset(form.format(end)) for end in (np.min(values), np.max(values)))
     return low if low == high else f"{low} to {high}"
 
 
 def wide_span(values: Any) -> str:
-    """The same for numbers of any size, small or large: two digits, or all before the point."""
+    """The same for numbers of any size: two digits, all before the point, a count as it is."""
     low, high = _of_any_size(np.min(values)), _of_any_size(np.max(values))
     return low if low == high else f"{low} to {high}"
 
@@ -43,7 +90,7 @@ def seconds(value: float) -> str:
 
 def bounds(low: float, high: float, places: int = 2) -> str:
     """The ends of an interval, in the one form that tables have: "0.05–0.20"."""
-    return f"{low:.{places}f}–{high:.{places}f}".replace("-", "−")
+    return typeset(f"{low:.{places}f}–{high:.{places}f}")
 
 
 def interval(low: float, high: float) -> str:
@@ -52,20 +99,26 @@ def interval(low: float, high: float) -> str:
 
 
 def row(cells: Mapping[str, Any]) -> str:
-    """Numbers in groups by their labels' first words: "FAR 0 0.33, MAR 0 0.5".
+    """Numbers in groups by their labels' first words: "FAR 0, 0.33; MAR 0, 0.5".
 
     Several numbers of one label are the seeds': their mean, and their span if they differ.
     """
     groups: dict[str, list[str]] = {}
     for label, values in cells.items():
-        name, _, last = label.rpartition(" ")
-        rule = RULES[label].words if label in RULES else label
+        name = re.sub(r"(?: at round)? \d+$", "", label)
         low, high = _printed(np.min(values)), _printed(np.max(values))
         mean = _printed(float(np.mean(values)))
-        groups.setdefault(name if last.isdigit() else rule, []).append(
+        groups.setdefault(RULES[name].words if name in RULES else name, []).append(
             mean if low == high else f"{mean} ({low}–{high})"
         )
-    return ", ".join(f"{name} {' '.join(numbers)}" for name, numbers in groups.items())
+    between = ", " if all(len(numbers) == 1 for numbers in groups.values()) else "; "
+    return between.join(f"{name} {', '.join(numbers)}" for name, numbers in groups.items())
+
+
+def each(cells: pd.Series) -> str:
+    """Every number behind its label: "Krum 0.50, median 0.25"; "share 0.5: 0.00"."""
+    colon = ":" if any(str(label)[-1:].isdigit() for label in cells.index) else ""
+    return ", ".join(f"{label}{colon} {value:.2f}" for label, value in cells.items())
 
 
 def some(labels: Sequence[str], most: int = 5) -> str:
@@ -77,9 +130,16 @@ def some(labels: Sequence[str], most: int = 5) -> str:
 def apart(labels: Sequence[str]) -> list[str]:
     """Labels of runs without what all of them say: "seed 1, round 2" is "round 2" if all are of 1.
 
-    Without the attack, which the rule tells, and a beta where there is none.
+    Without the attack, which the rule tells, and a beta where there is none; a rule and what an
+    attacker knows as one says it.
     """
-    parts = [label.split(", ") for label in labels]
+    parts = [
+        [
+            re.sub(r"^rule |^knowledge (\w+)", lambda x: f"{x[1]} knowledge" if x[1] else "", part)
+            for part in label.split(", ")
+        ]
+        for label in labels
+    ]
     common = set(parts[0]).intersection(*parts) if len(parts) > 1 else set()
     said = [
         [p for p in own if p not in common and p != "beta -1" and not p.startswith("attack ")]
@@ -99,6 +159,8 @@ def _printed(value: float) -> str:
 
 
 def _of_any_size(value: float) -> str:
-    if abs(value) >= 100:
+    if abs(value) >= 100 or isinstance(value, np.integer):
         return f"{value:,.0f}"
-    return f"{value:.1g}" if 0 < abs(value) < 0.005 else f"{value:.2f}"
+    if 0 < abs(value) < 0.005:
+        return f"{value:.0e}" if abs(value) < 0.001 else f"{value:.1g}"
+    return f"{value:.2f}"

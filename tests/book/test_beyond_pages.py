@@ -63,8 +63,8 @@ def test_the_door_has_a_mark_for_each_attack_and_scheme_that_leads_to_rounds(mat
         assert f"href='#rounds-{attack}-full'" in html
         assert f"id='rounds-{attack}-full'" in behind
     assert "min_max" not in html + behind
-    assert "title='Co-trimming: FAR 0, MAR 1, AUC .50, 1 rounds'" in html
-    assert "median by 0.40 steps (accuracy -0.100)" in behind
+    assert "title='Co-trimming: FAR 0, MAR 1, AUC 0.50, 1 rounds'" in html
+    assert "median by 0.40 steps (accuracy −0.100)" in behind
 
 
 def test_the_worst_of_all_attacks_stands_at_the_foot(matrix):
@@ -209,7 +209,7 @@ def test_errors_have_a_cell_for_each_attack_and_number(colluders):
         "sign flip",
         "ALIE attack with noise",
     ]
-    assert [text.get_text() for text in alarms.texts] == ["0", ".10", "", "0", "", "0", "", "0"]
+    assert [text.get_text() for text in alarms.texts] == ["0", "0.10", "", "0", "", "0", "", "0"]
 
 
 def test_matrices_say_whether_the_gap_is_critical():

@@ -72,16 +72,16 @@ def test_the_blind_choice_is_counted_beside_the_q_in_use():
     quiet = table.loc["trimmed mean (β = 10), nobody attacks"].tolist()
     assert quiet == [
         "4",
-        "6 of 20<br><small>.30</small>",
-        "8 of 20<br><small>.40</small>",
+        "6 of 20<br><small>0.30</small>",
+        "8 of 20<br><small>0.40</small>",
         "–",
         "–",
         "4 of 4",
     ]
     partial = table.loc["trimmed mean (β = 10), partial"].tolist()
     assert partial[1::2] == [
-        "2 of 12<br><small>.17</small>",
-        "2 of 8<br><small>.25</small>",
+        "2 of 12<br><small>0.17</small>",
+        "2 of 8<br><small>0.25</small>",
         "0 of 4",
     ]
     assert choosing_q.blind_in_words(made_up_rounds.four_rounds()).endswith(

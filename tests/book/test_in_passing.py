@@ -114,7 +114,7 @@ def test_a_rule_without_pdrr_has_the_harm_alone():
     ]
     (cells,) = in_passing.transfer_table(records(*runs)).data.to_dict("index").items()
     assert cells[0] == "c = 20, attack on Krum, full"
-    assert cells[1] == {"mean": "0.00", "Krum": "+0.25<br><small>.10 / 1</small>"}
+    assert cells[1] == {"mean": "0.00", "Krum": "+0.25<br><small>0.10 / 1</small>"}
 
 
 def test_attackers_are_counted_across():
@@ -138,7 +138,7 @@ def test_auxiliary_sets_are_named_by_size_and_choice():
     table = in_passing.auxiliary_table(records(*runs)).data
     assert table["ERR, Krum"].to_dict() == {
         "the half, 100 images": ".50",
-        "25 images drawn": ".25–1 by lot",
+        "25 images drawn": "0.25–1 by lot",
     }
 
 
@@ -148,7 +148,7 @@ def test_alike_clients_are_named_by_what_is_alike():
     runs = [{**run, "share": 0.5, "pairs": 0}, {**run, "share": 0.0, "pairs": 15}]
     table = in_passing.alike_table(records(*runs)).data
     assert list(table.index) == ["50% of the images mixed, full", "15 pairs of clones, full"]
-    assert table["FAR / MAR"].tolist() == [".50 / 0"] * 2
+    assert table["FAR / MAR"].tolist() == ["0.50 / 0"] * 2
 
 
 def test_the_data_stand_beside_the_paper_s():

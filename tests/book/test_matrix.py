@@ -102,7 +102,7 @@ def test_the_figure_has_a_panel_for_each_group_and_marks_errors(records):
     marks = {(line.get_marker(), round(line.get_ydata()[0])) for line in paper.lines}
     assert {m for m in marks if m[0] in "o^x"} == {("x", 0), ("^", 1), ("o", 3)}
     numbers, attacks = ([text.get_text() for text in last.texts[i::2]] for i in (0, 1))
-    assert numbers == [".90", ".75", ".50", ".05"]
+    assert numbers == ["0.90", "0.75", "0.50", "0.05"]
     assert attacks[:2] == ["Krum (full)", "Krum (full)"]
 
 
@@ -112,8 +112,8 @@ def test_each_group_has_a_table_with_the_rates_of_those_that_flag(records):
     expected = ["Nobody attacks.", "The paper's attacks.", "Clones inside the cloud.", "Others."]
     assert captions == expected
     assert list(quiet.data.index) == ["Co-trimming", "DnC", "PDRR (median)"]
-    assert quiet.data["nobody attacks"].tolist() == ["0", ".25", ".50"]
-    assert paper.data["Krum (full)"].tolist() == ["0<br>.50", ".25<br>0", "<b>0<br>0</b>"]
+    assert quiet.data["nobody attacks"].tolist() == ["0", "0.25", "0.50"]
+    assert paper.data["Krum (full)"].tolist() == ["0<br>0.50", "0.25<br>0", "<b>0<br>0</b>"]
     assert list(clones.data) == ["ALIE (full)"]
     assert "ours" in paper.to_html().split("PDRR (median)")[1]
     assert "ours" not in paper.to_html().split("PDRR (median)")[0].split("<table")[1]
@@ -128,12 +128,12 @@ def test_seconds_are_the_median_and_the_longest(records):
 def test_the_findings_name_whoever_wins(records):
     text = matrix.findings(records)
     first = (
-        "over the 2 of 3 attacks that do damage: Co-trimming has the best, AUC .90 (Krum (full))"
+        "over the 2 of 3 attacks that do damage: Co-trimming has the best, AUC 0.90 (Krum (full))"
     )
     assert first in text
-    assert "then DnC, .75. PDRR's worst cases are .05." in text
+    assert "then DnC, 0.75. PDRR's worst cases are 0.05." in text
     upside = (
-        "**PDRR (median)** is inverted, AUC below .10, under 2 of 3 attacks: ALIE (full), honest"
+        "**PDRR (median)** is inverted, AUC below 0.10, under 2 of 3 attacks: ALIE (full), honest"
     )
     assert upside in text
     assert "PDRR (Krum)" not in text  # nobody judged with it

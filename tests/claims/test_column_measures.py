@@ -135,8 +135,8 @@ def test_rounds_with_an_error_are_counted_with_their_exact_interval():
     found = column_measures.wrong_rounds(made)
     # of 0 of 40 the upper end is 1 - .025^(1/40) = .088; of 3 of 40 .016 to .204, from tables
     assert found.to_dict() == {
-        "full: 0 of 40 (0–.09)": 0,
-        "partial: 3 of 40 (.02–.20), in 2 no q would do": 3,
+        "full: 0 of 40 (0–0.09)": 0,
+        "partial: 3 of 40 (0.02–0.20), in 2 no q would do": 3,
     }
 
 

@@ -391,11 +391,11 @@ def test_a_factor_counts_both_ways():
 
 def test_the_row_shows_the_numbers_beside_the_papers(root):
     row = verdicts.judge(CLAIMS["table1-lfr"], root / "paper")
-    assert row["paper"] == "MAR 0 0.15 0.2 0.3"
+    assert row["paper"] == "MAR 0, 0.15, 0.2, 0.3"
     assert row["ours"].startswith(f"{row['paper']}; 4 of 4 runs")
     assert row["tolerance"].startswith("within 0.1 of the paper's: 2 of 20")
     row = verdicts.judge(CLAIMS["table3-pdrr"], root / "paper")
-    assert row["ours"] == "Krum 0.42, trimmed mean 0.84, median 0.63; abacus"
+    assert row["ours"] == "Krum 0.42, trimmed mean 0.84, median 0.63 s; abacus"
 
 
 def two_seeds(world, **second):
@@ -408,9 +408,11 @@ def test_seeds_are_judged_before_their_mean_and_shown_beside_it(tmp_path):
     # the mean of each cell, 0.1, is within 0.1 of the paper's 0; that of seed 2 is not
     two_seeds(WORLD["table1"], far=0.2, mar=0.2).save(tmp_path, "table1")
     row = verdicts.judge(CLAIMS["table1-pdrr"], tmp_path)
-    cells = "0.1 (0–0.2) 0.1 (0–0.2) 0.1 (0–0.2) 0.1 (0–0.2)"
+    cells = ", ".join(["0.1 (0–0.2)"] * 4)
     assert row["verdict"] == "partly"
-    assert row["ours"].startswith(f"FAR {cells}, MAR {cells}; not FAR 1 (seed 2), FAR 20 (seed 2)")
+    assert row["ours"].startswith(
+        f"FAR {cells}; MAR {cells}; not FAR at round 1 (seed 2), FAR at round 20 (seed 2)"
+    )
     assert row["runs"] == "8"
 
 
@@ -428,6 +430,28 @@ def test_partly_names_the_fewer_cells_and_not_more_than_five(tmp_path):
         row = verdicts.judge(CLAIMS["sampled-krum"], tmp_path)
         assert row["ours"].endswith(f"; {said}")
     assert words.some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_labels_of_runs_say_it_as_one_speaks():
+    labels = ["rule median, attack krum, knowledge full, beta -1", "rule median, knowledge partial"]
+    assert words.apart(labels) == ["full knowledge", "partial knowledge"]
+    assert words.apart(labels[:1]) == ["median full knowledge"]
+
+
+def test_numbers_stand_apart_from_labels_and_from_each_other():
+    assert words.each(pd.Series({"Krum": 0.5, "median": 1})) == "Krum 0.50, median 1.00"
+    assert words.each(pd.Series({"share 0.5": 0.0})) == "share 0.5: 0.00"
+    assert words.row({"krum": 1, "median": 0.5}) == "Krum 1, median 0.5"
+    assert words.row({"FAR 1": 0, "FAR 2": 0.5, "MAR 1": 1}) == "FAR 0, 0.5; MAR 1"
+
+
+def test_a_span_shows_counts_whole_and_small_numbers_as_powers():
+    assert words.wide_span(pd.Series([1, 21])) == "1 to 21"
+    assert words.wide_span([0.5, 1234.0]) == "0.50 to 1,234"
+    assert words.wide_span([0.0, 0.002]) == "0.00 to 0.002"
+    assert (
+        words.typeset(words.wide_span([3e-5, 8e-4])) == "3\u00a0×\u00a010⁻⁵ to 8\u00a0×\u00a010⁻⁴"
+    )
 
 
 # chance, lots, counts
@@ -494,7 +518,9 @@ def test_lots_count_by_their_expectation_whatever_was_drawn(tmp_path):
         all_equal(WORLD["table1"], "ERR", luck).save(tmp_path, "table1")
         row = verdicts.judge(CLAIMS["table1-err"], tmp_path)
         # 0.6 is within 0.1 of the paper's 0.65, 0.6, 0.65, not of 0.75
-        assert row["ours"].startswith("MAR 0.6 0.6 0.6 0.6; 3 of 4 runs; not MAR 100; chance")
+        assert row["ours"].startswith(
+            "MAR 0.6, 0.6, 0.6, 0.6; 3 of 4 runs; not MAR at round 100; chance"
+        )
         assert row["ours"].endswith("4 of 4 detections by lot")
         assert row["verdict"] == "not distinguishable from chance"
 
@@ -592,10 +618,10 @@ def test_a_claim_is_judged_on_the_rounds_that_are_recorded_and_says_so(tmp_path)
     until(WORLD["table1"], 20).save(tmp_path, "table1")
     row = verdicts.judge(CLAIMS["table1-dagmm"], tmp_path)
     assert (row["verdict"], row["runs"]) == ("reproduced", "2")
-    assert row["ours"].startswith("MAR 0 0.5; 2 of 2 runs; chance")
+    assert row["ours"].startswith("MAR 0, 0.5; 2 of 2 runs; chance")
     assert row["ours"].endswith("; Table 1: rounds 50, 100 not recorded")
     row = verdicts.judge(CLAIMS["table1-pdrr"], tmp_path)  # a row of two rates
-    assert row["ours"] == "FAR 0 0, MAR 0 0; Table 1: rounds 50, 100 not recorded"
+    assert row["ours"] == "FAR 0, 0; MAR 0, 0; Table 1: rounds 50, 100 not recorded"
     assert judged("fig08-better", tmp_path) == "reproduced"
 
 
@@ -634,7 +660,7 @@ def test_a_statement_of_ours_needs_all_of_its_rounds(tmp_path):
 
 def test_a_claim_of_another_profile_is_judged_beside_and_says_so(whole, tmp_path):
     row = verdicts.judge(CLAIMS["one-client"], whole / "paper")
-    assert row["ours"].endswith("accuracy changes by -0.40 in the round (quick profile)")
+    assert row["ours"].endswith("accuracy changes by −0.40 in the round (quick profile)")
     TRIALS["quick"]["transfer"].save(tmp_path / "paper", "transfer")
     row = verdicts.judge(CLAIMS["one-client"], tmp_path / "paper")
     assert row["ours"] == "no records of transfer yet (quick profile)"
