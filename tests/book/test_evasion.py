@@ -85,7 +85,7 @@ def test_a_rule_s_table_has_the_worst_of_each_family_with_partial_knowledge(reco
         *("share 0", "1.00", "<b>0.00</b>", "0"),
     ]
     sacrifice = table.loc["sacrifice, in steps", "PDRR"]
-    assert sacrifice.tolist() == ["share 0.5", "0.19", "12,000", ".50"]
+    assert sacrifice.tolist() == ["share 0.5", "0.19", "12,000", "0.50"]
     assert table.loc[PLAIN, ("PDRR", "at")] == "–"
 
 
@@ -96,10 +96,10 @@ def test_every_point_that_was_tried_has_a_row(records):
     assert table.loc["share 0.2"].tolist() == [
         "0.75",
         "0.75",
-        ".50 / 1",
+        "0.50 / 1",
         "0.75",
         "0.00",
-        ".50 / 0",
+        "0.50 / 0",
         "0.75",
     ]
     named = list(evasion.points_table(records).data.index)

@@ -137,7 +137,7 @@ def test_auxiliary_sets_are_named_by_size_and_choice():
     ]
     table = in_passing.auxiliary_table(records(*runs)).data
     assert table["ERR, Krum"].to_dict() == {
-        "the half, 100 images": ".50",
+        "the half, 100 images": "0.50",
         "25 images drawn": "0.25–1 by lot",
     }
 

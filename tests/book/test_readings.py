@@ -91,7 +91,7 @@ def test_misses_of_all_readings_beside_the_paper_s():
 def test_misses_are_means_over_seeds():
     made = evaluation_records(seeds=(1, 2), rounds=[1], schemes=["VAE"])
     made.runs["mar"] = [0.0, 0.5]
-    assert readings.missed_table({"x": made}).data.T.to_dict("list") == {"VAE": [".25"]}
+    assert readings.missed_table({"x": made}).data.T.to_dict("list") == {"VAE": ["0.25"]}
 
 
 def test_misses_that_lots_decide_are_marked_and_shown_by_their_expectation():
