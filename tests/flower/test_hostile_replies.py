@@ -71,13 +71,19 @@ def test_a_hostile_reply_neither_ends_the_run_nor_breaks_the_model(kind, name):
 def test_the_table_of_the_book_is_what_happens(recorded):
     assert list(recorded) == [*hostile.KINDS, *hostile.EVALUATION]
     for kind in ("header promises 4 TB", "weight infinite", "flat", "all zeros"):
-        for name, make in hostile.STRATEGIES.items():
-            assert hostile.outcome(make(), kind) == recorded[kind][name], (kind, name)
+        assert {"reply": kind, **hostile.ends(kind)} == recorded[kind]
+
+
+def test_what_ours_end_in_is_said_once_where_they_agree(monkeypatch):
+    monkeypatch.setattr(hostile, "outcome", lambda strategy, kind: kind)
+    assert hostile.ends("flagged") == {"FedAvg": "flagged", "PDRR and PDRRFilter": "flagged"}
+    monkeypatch.setattr(hostile, "outcome", lambda strategy, _: type(strategy).__name__)
+    assert hostile.ends("any")["PDRR and PDRRFilter"] == "PDRR: PDRR; PDRRFilter: PDRRFilter"
 
 
 def test_in_the_table_stock_fedavg_ends_or_breaks_and_ours_never(recorded):
     for row in recorded.values():
-        for name in ("PDRR", "PDRRFilter"):
-            assert not row[name].startswith(("ends", "leaves", "changes"))
+        ours = row["PDRR and PDRRFilter"]
+        assert not any(word in ours for word in ("ends the run", "leaves a model", "changes the"))
     ends = sum(row["FedAvg"].startswith("ends") for row in recorded.values())
     assert 2 * ends > len(recorded)
