@@ -47,6 +47,9 @@ CHECKED := $(if $(filter file,$(ASKED)),smoke,$(PROFILE))
 RUN     := .venv/bin/python -m pdrr
 WITH    := .venv/bin/python scripts/with_args.py
 STEMS   := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
+# tests of one file share what they make, so a file stays in one process; ARGS="-n 0" runs all in one
+PYTEST  := -m pytest -q -n logical --maxprocesses 4
+TESTS   := $(PYTEST) --dist loadfile
 SITE    := build/site/_build/html
 MAKING  := build/making
 STARTED := $(shell date +%s)
@@ -77,7 +80,7 @@ book: $(READY) ## execute the notebooks and build the book
 site: $(SITE)/index.html
 
 test: $(READY) ## run the tests
-	$(WITH) .venv/bin/python -m pytest -q
+	$(WITH) .venv/bin/python $(TESTS)
 
 lint: $(READY) ## formatting, style and types
 	.venv/bin/ruff format --check .
@@ -89,7 +92,7 @@ format: $(READY) ## format the sources
 	.venv/bin/ruff check --fix .
 
 torture: $(READY) ## try many hostile models, and what machines do to a book (an hour)
-	PDRR_TORTURE=$${PDRR_TORTURE:-60} $(WITH) .venv/bin/python -m pytest -q tests/torture -s
+	PDRR_TORTURE=$${PDRR_TORTURE:-60} $(WITH) .venv/bin/python $(TESTS) tests/torture
 
 # what is tried with other versions than the locked ones needs no book, notebook or browser
 OTHERS := .[kernels,experiments,docs,data,coursework,test]
@@ -102,7 +105,7 @@ test-oldest: $(UV) ## the tests with the oldest versions that pyproject.toml all
 test-latest test-oldest:
 	$(UV) venv -q --clear --python $(PYTHON) build/$(CHOICE)
 	$(UV) pip install -q --python build/$(CHOICE)/bin/python --resolution $(CHOICE) -e '$(OTHERS)'
-	build/$(CHOICE)/bin/python scripts/with_args.py build/$(CHOICE)/bin/python -m pytest -q
+	build/$(CHOICE)/bin/python scripts/with_args.py build/$(CHOICE)/bin/python $(TESTS)
 
 audit: ## known faults of the locked versions, where the index tells them
 	$(PYTHON) -m venv build/audit && build/audit/bin/pip install -q pip-audit
@@ -125,7 +128,7 @@ data: $(READY) ## what the chosen data set holds
 
 pages: book ## check the built pages in a headless browser (needs chromium)
 	.venv/bin/python -m pip install -q -e '.[pages]'
-	.venv/bin/python -m pytest -q tests/book/test_pages.py tests/book/test_pages_explorer.py
+	.venv/bin/python $(PYTEST) tests/book/test_pages.py tests/book/test_pages_explorer.py
 
 pdf: book ## the whole book in one PDF (needs chromium, or CHROMIUM=path)
 	@.venv/bin/python scripts/alone.py build/.lock $(MAKE) --no-print-directory $(PDF)
