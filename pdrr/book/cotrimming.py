@@ -13,7 +13,7 @@ from pandas.io.formats.style import Styler
 
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BESIDE, ON_DARK, ON_LIGHT
+from pdrr.book.style import BESIDE, COOL, ON_CELL, WARM, fading
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import short, span
 from pdrr.experiments.attacking import NOBODY
@@ -41,7 +41,9 @@ def matrices(records: Records) -> Drawing:
             ax = panels[title].subplots()
             own = table[table["attack"] == run["attack"]]
             alike = own.pivot_table(index="client", columns="other", values="likeness").to_numpy()
-            image = ax.imshow(alike, cmap="RdBu_r", vmin=-1, vmax=1, extent=(0.5, 50.5, 50.5, 0.5))
+            image = ax.imshow(
+                alike, cmap=fading(COOL, WARM), vmin=-1, vmax=1, extent=(0.5, 50.5, 50.5, 0.5)
+            )
             ax.set_title(fill(title, LONG))
             flags = "nobody is flagged" if not run["flagged"] else f"{run['flagged']} are flagged"
             ax.set_xlabel(f"gap {run['gap']:.1f}, critical {run['critical']:.1f}:\n{flags}")
@@ -88,11 +90,10 @@ def errors(records: Records) -> Drawing:
             ax = panels[title].subplots()
             cells = attacked.pivot_table(index="words", columns="size", values=rate, sort=False)
             cells = cells.reindex(index=rows, columns=columns)
-            ax.imshow(cells.to_numpy(), cmap="Oranges", vmin=0, vmax=1, aspect="auto")
+            ax.imshow(cells.to_numpy(), cmap=fading(COOL, WARM), vmin=-1, vmax=1, aspect="auto")
             for (i, j), value in np.ndenumerate(cells.to_numpy()):
                 text = "" if np.isnan(value) else "0" if value == 0 else short(value)
-                colour = ON_DARK if value > 0.6 else ON_LIGHT
-                ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+                ax.text(j, i, text, ha="center", va="center", fontsize=8, color=ON_CELL)
             ax.set_xticks(range(len(columns)), columns, fontsize=9)
             ax.set_yticks(range(len(rows)), [fill(row, LONG) for row in rows], fontsize=9)
             ax.set_title(title)

@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
@@ -16,7 +15,20 @@ from pandas.io.formats.style import Styler
 from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BESIDE, INK, LINE
+from pdrr.book.style import (
+    BESIDE,
+    GREEN,
+    GREY,
+    GRID,
+    INK,
+    LINE,
+    OLIVE,
+    PAPER,
+    PINK,
+    RUST,
+    SAND,
+    SKY,
+)
 from pdrr.claims.words import digits, short
 from pdrr.core.rules import in_words
 from pdrr.experiments.evasion import ALONE, DEFENCES, PLAIN
@@ -31,18 +43,17 @@ OWN = ("camps", "strangers", "strangers, z = 3", "strangers, 30%")
 WORTH = 0.1  # of a step: to undo less is hardly an attack, and no measure of others
 PLACE = ["rule", "beta", "knowledge"]
 SIGNS = {"epsilon": "ε", "z": "z"}
-C = sns.color_palette("colorblind")
 LOOKS: dict[str, dict[str, Any]] = {
-    "flipped signs": {"color": C[3], "marker": "v"},
-    "copies apart": {"color": C[5], "marker": "P"},
-    "decoy": {"color": C[3], "marker": "v"},
-    "rotating": {"color": C[5], "marker": "P"},
-    "mixed strengths": {"color": C[1], "marker": "s"},
-    "shift": {"color": C[2], "marker": "D"},
-    "camps": {"color": C[4], "marker": "^"},
-    "strangers": {"color": C[0], "marker": "o"},
-    "strangers, z = 3": {"color": C[0], "marker": "o", "ls": "--"},
-    "strangers, 30%": {"color": C[0], "marker": "o", "ls": ":"},
+    "flipped signs": {"color": RUST, "marker": "v"},
+    "copies apart": {"color": SAND, "marker": "P"},
+    "decoy": {"color": RUST, "marker": "v"},
+    "rotating": {"color": SAND, "marker": "P"},
+    "mixed strengths": {"color": OLIVE, "marker": "s"},
+    "shift": {"color": GREEN, "marker": "D"},
+    "camps": {"color": PINK, "marker": "^"},
+    "strangers": {"color": SKY, "marker": "o"},
+    "strangers, z = 3": {"color": SKY, "marker": "o", "ls": "--"},
+    "strangers, 30%": {"color": SKY, "marker": "o", "ls": ":"},
 }
 GLYPHS = {"v": "▼", "P": "✚", "s": "■", "D": "◆", "^": "▲", "o": "●"}
 LINES = {"--": "╌", ":": "┈"}
@@ -117,8 +128,8 @@ def _ends(cells: pd.DataFrame) -> tuple[float, float]:
 
 def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> str:
     """Draw one defence; what leaves most behind it, in words."""
-    ax.plot(ends, ends, color="#bbbbbb", lw=1, zorder=1)
-    ax.axhline(0, color="#dddddd", lw=1, zorder=0)
+    ax.plot(ends, ends, color=GREY, lw=1, zorder=1)
+    ax.axhline(0, color=GRID, lw=1, zorder=0)
     for name, look in LOOKS.items():
         family = own[own["family"] == name]
         if family.empty:
@@ -139,14 +150,13 @@ def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> str:
 def _values(ax: Axes, family: pd.DataFrame, apart: float) -> None:
     """The values of a parameter beside their points, but for those that lie on one another."""
     taken: list[np.ndarray] = []
-    look = LOOKS[str(family["family"].iloc[0])]
     for row in family.to_dict("records"):
         here = np.array([row["alone_harm"], row["harm"]])
         if all(np.abs(here - other).max() > apart for other in taken):
             taken.append(here)
             beside: dict[str, Any] = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
             ax.annotate(f"{row['value']:g}", (here[0], here[1]), **beside, fontsize=9,
-                        color=look["color"])  # fmt: skip
+                        color=INK, bbox={"fc": PAPER, "lw": 0, "pad": 0.5})  # fmt: skip
 
 
 def _key(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -158,7 +168,7 @@ def _key(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
             key = (mark, mpl.colors.to_hex(look["color"]))
             named[key] = f"{named[key]} / {name}" if key in named else name
     families = [(glyph, colour, words) for (glyph, colour), words in named.items()]
-    return [*families, ("★", INK, PLAIN), ("─", "#bbbbbb", "no defence at all")]
+    return [*families, ("★", INK, PLAIN), ("─", GREY, "no defence at all")]
 
 
 def worst_tables(records: Records) -> list[Styler]:

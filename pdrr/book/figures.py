@@ -175,7 +175,7 @@ def _clients(
             _beside(ax, middle, f"suitable\nq: {low:.2f}\nto {high:.2f}", GREEN)
         _threshold_line(ax, edge, run["q"])
         ax.yaxis.set_major_formatter(formatter)
-        ax.set_ylabel(what)
+        ax.set_ylabel(what, fontsize=11.8)  # for its small letters on a phone
         ax.set_title(
             f"{run['knowledge']} knowledge, c = {run['c']}, round {run['round']}:"
             f" FAR {run['far']:.2f}, MAR {run['mar']:.2f}{_failed(run).replace('; ', chr(10))}",

@@ -17,7 +17,7 @@ from pdrr.book import captions
 from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing, of
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, BESIDE, GRID, INK, LINE, MALICIOUS, NONE
+from pdrr.book.style import BENIGN, BESIDE, GREY, GRID, INK, LINE, MALICIOUS, NONE
 from pdrr.claims.words import interval, short, span
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED, RULES, in_words
@@ -26,7 +26,6 @@ from pdrr.experiments.records import Records, recorded
 PROFILES = ("paper", "quick")
 NOISES = {"ball": "L2 ball", "coordinate": "per coordinate"}
 KNOWN = ("partial", "full")
-GREY = "#999999"
 KEY = (  # of the figure by epsilon
     ("■", MALICIOUS, "smallest malicious ρ"),
     ("●", BENIGN, "largest benign ρ"),

@@ -15,7 +15,7 @@ from pandas.io.formats.style import Styler
 from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BESIDE, INK, ON_DARK, ON_LIGHT
+from pdrr.book.style import BESIDE, COOL, GREY, GRID, INK, ON_CELL, WARM, fading
 from pdrr.claims.words import seconds, short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY
@@ -35,15 +35,14 @@ HARM = 0.01  # of the accuracy, below which an attack does none
 INVERTED = 0.1  # an AUC below it ranks the benign models as the suspicious ones
 WORST = "the worst of those that do damage"
 KEY = (
-    ("■", "#053061", "AUC 1, sees"),
-    ("□", INK, "AUC .5, blind"),
-    ("■", "#67001f", "AUC 0, inverted"),
+    ("■", COOL, "AUC 1, sees"),
+    ("□", INK, "AUC 0.5, blind"),
+    ("■", WARM, "AUC 0, inverted"),
     ("●", INK, "flags exactly the attackers"),
     ("▲", INK, "flags benign models"),
     ("✕", INK, "misses attackers"),
 )
-COLOURS = "RdBu"
-GREY = "#8a8a8a"
+COLOURS = fading(WARM, COOL)
 
 
 def cells(records: Records) -> pd.DataFrame:
@@ -115,7 +114,7 @@ def matrix(records: Records) -> Drawing:
         _heat(ax, last[["auc"]])
         for y, (value, row) in enumerate(zip(last["auc"], last["row"], strict=True)):
             number = short(round(value, 2))
-            ax.text(0, y, number, color=_over(value), ha="center", va="center", fontsize=9)
+            ax.text(0, y, number, color=ON_CELL, ha="center", va="center", fontsize=9)
             ax.text(0.65, y, str(row), va="center", fontsize=9)
         ax.set(xlim=(-0.5, LETTERS + 0.5), xticks=[])
         ax.set_title(WORST)
@@ -141,10 +140,10 @@ def _figure(detectors: Sequence[str]) -> Figure:
     return Figure(figsize=(4.4, 0.25 * len(detectors) + 2.2), layout="constrained")
 
 
-LETTERS = 10  # columns of a panel that are the name of an attack
-DOT: dict[str, Any] = {"color": "black", "ls": "", "marker": "o", "ms": 3.5}
-ALARM: dict[str, Any] = {"color": "black", "ls": "", "marker": "^", "ms": 3.5}
-MISS: dict[str, Any] = {"color": "black", "ls": "", "marker": "x", "ms": 4, "mew": 1.1}
+LETTERS = 8  # columns of a panel that are the name of an attack
+DOT: dict[str, Any] = {"color": ON_CELL, "ls": "", "marker": "o", "ms": 3.5}
+ALARM: dict[str, Any] = {"color": ON_CELL, "ls": "", "marker": "^", "ms": 3.5}
+MISS: dict[str, Any] = {"color": ON_CELL, "ls": "", "marker": "x", "ms": 4, "mew": 1.1}
 
 
 def _heat(ax: Axes, wide: pd.DataFrame) -> None:
@@ -152,10 +151,10 @@ def _heat(ax: Axes, wide: pd.DataFrame) -> None:
     ax.set_yticks(range(len(wide)), list(wide.index), fontsize=9)
     ax.set_xticks([])
     ax.tick_params(length=0)
-    for edge in np.arange(1, wide.shape[1]) - 0.5:
-        ax.axvline(edge, color="white", lw=0.8)
-    for edge in np.arange(1, len(wide)) - 0.5:
-        ax.axhline(edge, color="white", lw=0.8)
+    for edge in np.arange(wide.shape[1] + 1) - 0.5:
+        ax.vlines(edge, -0.5, len(wide) - 0.5, color=GRID, lw=0.8)
+    for edge in np.arange(len(wide) + 1) - 0.5:
+        ax.hlines(edge, -0.5, wide.shape[1] - 0.5, color=GRID, lw=0.8)
     ax.spines[:].set_visible(False)
 
 
@@ -164,18 +163,12 @@ def _marks(ax: Axes, own: pd.DataFrame, rows: Sequence[str], columns: Sequence[s
         if not flags(cell["scheme"]):
             continue
         x, y = columns.index(cell["row"]), rows.index(cell["scheme"])
-        seen = {"color": _over(cell["auc"])}
         if cell["faultless"]:
-            ax.plot(x, y, **{**DOT, **seen})
+            ax.plot(x, y, **DOT)
         if cell["far"] > 0:
-            ax.plot(x - 0.2, y, **{**ALARM, **seen})
+            ax.plot(x - 0.2, y, **ALARM)
         if cell["mar"] > 0:
-            ax.plot(x + 0.2, y, **{**MISS, **seen})
-
-
-def _over(auc: float) -> str:
-    """The colour that can be seen on a cell."""
-    return ON_DARK if abs(auc - 0.5) > 0.3 else ON_LIGHT
+            ax.plot(x + 0.2, y, **MISS)
 
 
 def rates_tables(records: Records) -> list[Styler]:

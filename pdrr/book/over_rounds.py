@@ -14,7 +14,7 @@ from scipy import stats
 
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, BESIDE, GRID, INK, LINE, MALICIOUS, PAPER
+from pdrr.book.style import BENIGN, BESIDE, GREY, GRID, INK, LINE, MALICIOUS, PAPER
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import bounds, short, span
 from pdrr.core.rules import in_words
@@ -26,7 +26,6 @@ from pdrr.experiments.schemes import OURS
 KNOWN = ("full", "partial")
 BAND = "#bbbbbb"  # rounds in which no q is suitable
 SUITABLE = "#9ad5b5"
-GREY = "#bbbbbb"
 ALARM: dict[str, Any] = {"color": BENIGN, "ls": "", "marker": "^", "ms": 4.5}
 MISS: dict[str, Any] = {"color": MALICIOUS, "ls": "", "marker": "x", "ms": 5, "mew": 1.4}
 KEY = (
@@ -118,7 +117,7 @@ def _range(ax: Axes, seen: pd.DataFrame) -> None:
         at = x[seen[name] > 0]
         ax.plot(at, np.full(len(at), height), **mark, **over)
     ax.set_xlim(0, x.max() + 1)
-    ax.grid(visible=True, axis="y", color="#dddddd", zorder=0)
+    ax.grid(visible=True, axis="y", color=GRID, zorder=0)
 
 
 def _limits(ax: Axes, group: pd.DataFrame) -> None:
@@ -284,7 +283,7 @@ def harm(records: Records) -> Drawing:
                     mean[0].set(mfc=face, mec=INK)
             ax.axvline(0, color=INK, lw=1, zorder=0)
             ax.set_title(title)
-            ax.set_xlabel("accuracy less the un-attacked round's")
+            ax.set_xlabel("accuracy less\nthe un-attacked round's")
             ax.grid(visible=True, axis="x", color=GRID, zorder=0)
             ax.set(xlim=(every.min() - margin, every.max() + margin))
             ax.set_yticks(range(len(names)), [name.replace(" (", "\n(") for name in names])

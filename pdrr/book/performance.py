@@ -21,7 +21,7 @@ from tabulate import tabulate
 
 from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing
-from pdrr.book.style import BESIDE, GRID
+from pdrr.book.style import BESIDE, GREY, GRID, PINK, RUST, SAND, SKY
 from pdrr.claims.words import digits, seconds
 from pdrr.core import files
 from pdrr.core.rules import DEFENDED, in_words
@@ -40,8 +40,7 @@ RULES = (  # in the order of the panels; empty ones stand aside
 )
 UNCACHED = 128  # MB
 PANELS = 8  # the rest is in the tables
-INK, GREY, RUST = "#1b1f24", "#8a8a8a", "#d55e00"
-PINK, SKY, SAND = "#cc78bc", "#2a8fd0", "#a8743f"
+INK = "#1b1f24"
 LOOK: dict[str, dict[str, Any]] = {  # told apart by mark and line as well as by colour
     "pdrr": {"color": INK, "marker": "o", "lw": 2.2},
     "pdrr, plain": {"color": INK, "marker": "o", "ls": "--", "mfc": "white"},
@@ -56,7 +55,7 @@ LOOK: dict[str, dict[str, Any]] = {  # told apart by mark and line as well as by
 }
 GLYPHS = {"o": "●○", "*": "★☆", "s": "■□", "D": "◆◇", "^": "▲△", "v": "▼▽", "x": "✕✕"}
 LINES = {"": "", "-": "─", "--": "╌", ":": "┈"}
-FLOOR: dict[str, Any] = {"color": "#b8b8b8", "lw": 5, "solid_capstyle": "butt", "zorder": 1.7}
+FLOOR: dict[str, Any] = {"color": "#929292", "lw": 5, "solid_capstyle": "butt", "zorder": 1.7}
 
 
 def load(folder: Path) -> Records:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from pdrr.book.drawing import Drawing
-from pdrr.book.style import BENIGN, BESIDE, INK, LINE, MALICIOUS
+from pdrr.book.style import BENIGN, BESIDE, GREY, INK, LINE, MALICIOUS, PAPER
 from pdrr.experiments.attacking import NOBODY, attacks
 from pdrr.experiments.records import Records
 
-TRIMMED: dict[str, Any] = {"color": "black", "alpha": 0.22, "lw": 0}
+TOP = 1.12  # of the axis: what is trimmed stands above the shares
 KEY = (
     ("■", MALICIOUS, "malicious"),
     ("■", BENIGN, "benign"),
-    ("■", "#bbbbbb", "trimmed"),
+    ("■", GREY, "trimmed"),
     ("╌", INK, "by chance"),
 )
 
@@ -24,7 +25,8 @@ KEY = (
 def ranks_picture(records: Records) -> Drawing:
     """Who stands where in the sorted values of a coordinate, over all coordinates; a panel each.
 
-    The trimmed places are shaded; the dashed line is where everybody would stand by chance.
+    A grey bar is above the trimmed places; the dashed line is where everybody would stand by
+    chance.
 
     Parameters
     ----------
@@ -41,12 +43,16 @@ def ranks_picture(records: Records) -> Drawing:
             run = records.where(attack=attack, knowledge=knowledge).runs.iloc[0]
             k, beta, c = (int(run[name]) for name in ("k", "beta", "c"))
             for low, high in ((0.5, beta + 0.5), (k - beta + 0.5, k + 0.5)):
-                ax.axvspan(low, high, **TRIMMED, zorder=4)
-            ax.bar(own["place"], own["malicious"], width=0.8, color=MALICIOUS, zorder=2)
-            rest = 1 - own["malicious"]
-            ax.bar(own["place"], rest, 0.8, own["malicious"], color=BENIGN, alpha=0.45, zorder=2)
-            ax.axhline(c / k, **LINE, zorder=3)
-            ax.set(xlim=(0.5, k + 0.5), ylim=(0, 1), xlabel="place in the sorted values")
+                ax.axvspan(low, high, 1.03 / TOP, color=GREY, lw=0)
+                ax.vlines((low, high), 0, 1, color=PAPER, lw=1.2, zorder=3)
+            places = np.append(own["place"] - 0.5, k + 0.5)
+            shares: dict[str, Any] = {"edges": places, "fill": True, "lw": 0, "zorder": 2}
+            ax.stairs(own["malicious"], color=MALICIOUS, **shares)
+            ax.stairs(np.ones(k), baseline=own["malicious"], color=BENIGN, **shares)
+            ax.axhline(c / k, color=PAPER, lw=3, zorder=3)  # dashes are not seen on every colour
+            ax.axhline(c / k, **LINE, zorder=4)
+            ax.set(xlim=(0.5, k + 0.5), ylim=(0, TOP), xlabel="place in the sorted values")
+            ax.set_yticks(np.linspace(0, 1, 6))
             ax.set_ylabel("share of coordinates")
             kinds = ("malicious", "benign") if attack != NOBODY else ("the first c", "others")
             trimmed = (run["trimmed_malicious"], run["trimmed_benign"])

@@ -21,20 +21,8 @@ from pandas.io.formats.style import Styler
 from pdrr.book import gpu
 from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing
-from pdrr.book.performance import (
-    FLOOR,
-    GREY,
-    INK,
-    PINK,
-    RULES,
-    RUST,
-    SKY,
-    UNCACHED,
-    glyph,
-    measured,
-    nearest,
-)
-from pdrr.book.style import BESIDE, GRID
+from pdrr.book.performance import FLOOR, INK, RULES, UNCACHED, glyph, measured, nearest
+from pdrr.book.style import BESIDE, GREY, GRID, PINK, RUST, SKY
 from pdrr.claims.expected import expected
 from pdrr.claims.words import digits, seconds
 from pdrr.core.kernels.network import batcher

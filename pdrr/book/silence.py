@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 from pdrr.book.door import OURS, RANK_ONLY
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, BESIDE, GREEN
+from pdrr.book.style import BENIGN, BESIDE, GREEN, GRID, PAPER
 from pdrr.claims.chance import exact_interval
 from pdrr.claims.words import span
 from pdrr.experiments.records import Records
@@ -20,6 +20,7 @@ from pdrr.experiments.records import Records
 ALWAYS = ("Multi-Krum", "DnC")  # drop a fixed number by definition
 PLAIN = "writers as they are"
 GREY = "#555555"
+OVER = {"fc": PAPER, "lw": 0, "pad": 1}  # behind words: no line of the grid goes through them
 KEY = (("■", GREY, "PDRR"), ("■", GREEN, OURS), ("■", BENIGN, "others"))
 
 
@@ -81,11 +82,11 @@ def _panel(ax: Axes, own: pd.DataFrame) -> None:
     ax.barh(places, own["far"].fillna(0), color=colours, height=0.62)
     for place, share in enumerate(own["far"]):
         text = "none" if share == 0 else "" if np.isnan(share) else f"{share:.0%}"
-        ax.text((share or 0) + 0.02, place, text, va="center", fontsize=8)
+        ax.text((share or 0) + 0.02, place, text, va="center", fontsize=8, bbox=OVER)
     ax.set_yticks(places, list(own.index))
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.18), xticks=[0, 0.5, 1])
-    ax.grid(visible=True, axis="x", color="#dddddd", zorder=0)
+    ax.grid(visible=True, axis="x", color=GRID, zorder=0)
     ax.set_axisbelow(True)
 
 

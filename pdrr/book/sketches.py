@@ -8,15 +8,31 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pdrr.book.drawing import Drawing, of
-from pdrr.book.style import BENIGN, BESIDE, GREEN, MALICIOUS, MARKS, RED, STYLE
+from pdrr.book.style import (
+    AMBER,
+    BENIGN,
+    BESIDE,
+    GREEN,
+    GREY,
+    MALICIOUS,
+    MARKS,
+    PURPLE,
+    RED,
+    STYLE,
+    TRIMMED,
+    WARM,
+    fading,
+)
 from pdrr.experiments.records import Records
 from pdrr.experiments.sketches import SHOWN
 
 INK, PAPER = "#1b1f24", "#f3f4f6"
+WEIGHTS, CHANGES = fading(WARM, GREY), fading(PURPLE, AMBER)
 
 
 def fig01(records: Records) -> Drawing:
@@ -25,14 +41,14 @@ def fig01(records: Records) -> Drawing:
     server = table[table["client"] == 0]
     weight = _largest(server[server["part"] == "previous"])
     change = _largest(table[table["part"].isin(["update", "new"])])
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context({**STYLE, "font.size": 10.6}):
         figure = Figure(figsize=(4.6, 5.2))  # narrow enough for a phone
         canvas = figure.add_axes((0, 0, 1, 1))
         canvas.set(xlim=(0, 1), ylim=(0, 1))
         canvas.axis("off")
         _box(canvas, (0.01, 0.6, 0.98, 0.39), "server")
-        _strip(figure, (0.05, 0.71, 0.34, 0.12), _part(server, "previous"), weight, "RdGy")
-        _strip(figure, (0.61, 0.71, 0.34, 0.12), _part(server, "new"), change, "PuOr_r")
+        _strip(figure, (0.05, 0.71, 0.34, 0.12), _part(server, "previous"), weight, WEIGHTS)
+        _strip(figure, (0.61, 0.71, 0.34, 0.12), _part(server, "new"), change, CHANGES)
         say: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
         canvas.text(0.22, 0.87, "1  global model $w_p$", **say, weight="bold")
         canvas.text(0.78, 0.87, "4  new global model", **say, weight="bold")
@@ -44,7 +60,7 @@ def fig01(records: Records) -> Drawing:
         canvas.text(
             0.5,
             0.63,
-            f"grey, red: weights ±{weight:.2g};  purple, orange: changes ±{change:.2g}",
+            f"red, grey: weights ±{weight:.2g};  purple, orange: changes ±{change:.2g}",
             **say,
             size=9,
         )
@@ -59,7 +75,7 @@ def fig01(records: Records) -> Drawing:
             _strip(figure, (inner[0], 0.315, inner[1], 0.08), _part(mine, "image"), None, "gray")
             canvas.text(middle, 0.245, "2  trains $w_p$ on\nits own images", **say)
             _strip(
-                figure, (inner[0], 0.105, inner[1], 0.08), _part(mine, "update"), change, "PuOr_r"
+                figure, (inner[0], 0.105, inner[1], 0.08), _part(mine, "update"), change, CHANGES
             )
             canvas.text(middle, 0.06, f"change $w_{client} - w_p$", **say)
             _arrow(canvas, (down, 0.59), (down, 0.48), INK)
@@ -92,7 +108,7 @@ def fig03(records: Records) -> Drawing:
                 points = rows[rows["byzantine"] == bad]
                 ax.plot(points["rank"], points["value"], **style)
             for first, last in ((0.4, beta + 0.5), (k - beta + 0.5, k + 0.6)):
-                ax.axvspan(first, last, color="#d0d4d9", zorder=0, lw=0)
+                ax.axvspan(first, last, color=TRIMMED, zorder=0, lw=0)
             shown = list(lines)[: 2 if stage == "before" else 3]
             for name in shown:
                 ax.axhline(run[name], lw=1.6, zorder=2, **lines[name][1])
@@ -110,7 +126,7 @@ def fig03(records: Records) -> Drawing:
     key = [
         ("■", MALICIOUS, "compromised"),
         ("●", BENIGN, "benign"),
-        ("▮", "#9aa3ad", "ranks that are trimmed"),
+        ("■", TRIMMED, "ranks that are trimmed"),
         ("┈", INK, "previous global value"),
         ("╌", GREEN, "aggregate if nobody attacks"),
         ("─", RED, "aggregate under attack"),
@@ -160,14 +176,14 @@ def _strip(
     box: tuple[float, float, float, float],
     items: np.ndarray,
     scale: float | None,
-    colours: str,
+    colours: str | Colormap,
 ) -> None:
     """Items [n, rows, columns] side by side; symmetric about 0 unless they are images."""
     x, y, width, height = box
     low, high = (0.0, 1.0) if scale is None else (-scale, scale)
     step = width / len(items)
     for i, item in enumerate(items):
-        ax = figure.add_axes((x + i * step, y, step, height))
+        ax = figure.add_axes((x + i * step, y, step, height), facecolor="none")
         ax.imshow(item, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():

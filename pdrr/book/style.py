@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
+
 BENIGN, MALICIOUS, GREEN = "#4a96d2", "#b84a00", "#029e73"
 RED = "#c1121f"
 INK, PAPER, GRID = "#000000", "#ffffff", "#dddddd"
-ON_LIGHT, ON_DARK = "#010101", "#fefefe"  # on a coloured cell: the same on every page
+ON_CELL = "#010101"  # words and marks on a coloured cell
+GREY = "#8a8a8a"  # of what stands in the background and has to be seen all the same
+TRIMMED = "#d0d4d9"  # a band below marks
+COOL, WARM, PURPLE, AMBER = "#2f7ab5", "#d0452f", "#8e63b8", "#b16100"  # ends of scales
+RUST, SAND, SKY = "#d55e00", "#a8743f", "#2a8fd0"  # of methods and attacks, as the next two
+PINK, OLIVE = "#bf62ad", "#8a8000"
 PAGES = {"light": "#ffffff", "dark": "#121212"}  # backgrounds of the theme
 
 DARK = {  # what stands for a colour on a dark page; others stay as they are
@@ -16,29 +23,24 @@ DARK = {  # what stands for a colour on a dark page; others stay as they are
     GREEN: "#3fc99a",
     RED: "#ff7b86",
     INK: "#ced6dd",
+    ON_CELL: "#fefefe",
     PAPER: PAGES["dark"],
     "#1b1f24": "#ced6dd",
     "#555555": "#b4bec8",
     "#777777": "#9aa4b0",
-    "#8a8a8a": "#8f98a4",
-    "#999999": "#7d8794",
+    GREY: "#8f98a4",
     "#9aa3ad": "#6b7683",
-    "#a3a3a3": "#76808c",
-    "#b8b8b8": "#5b6673",
+    "#929292": "#76808c",
     "#bbbbbb": "#5b6673",
-    "#cccccc": "#4a5562",
-    "#d0d4d9": "#303843",
+    TRIMMED: "#303843",
     GRID: "#39424e",
-    "#e8e8e8": "#2a313b",
-    "#eeeeee": "#2a313b",
     "#f3f4f6": "#1f252d",
     "#9ad5b5": "#1f6b4c",
-    "#0173b2": "#2a8fd0",
 }
 WORDS = {  # what stands for a mark's colour in words on a light page: they need more contrast
     BENIGN: "#2a6fa8",
     GREEN: "#017353",
-    "#8a8a8a": "#6b6b6b",
+    GREY: "#6b6b6b",
 }
 
 STYLE: dict[Any, Any] = {
@@ -64,3 +66,11 @@ KEY = (  # glyph, colour, words; below figures of clients
     ("■ ●", INK, "filled: flagged"),
     ("□ ○", INK, "hollow: not flagged"),
 )
+
+
+def fading(low: str, high: str) -> LinearSegmentedColormap:
+    """A scale whose middle is the page itself, light or dark: far from it is strong on both."""
+    ends = to_rgba(low), (*to_rgba(low)[:3], 0), (*to_rgba(high)[:3], 0), to_rgba(high)
+    return LinearSegmentedColormap.from_list(
+        "fading", list(zip((0, 0.5, 0.5, 1), ends, strict=True))
+    )

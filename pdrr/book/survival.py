@@ -15,7 +15,7 @@ from pandas.io.formats.style import Styler
 
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
-from pdrr.book.style import BENIGN, BESIDE, GREEN
+from pdrr.book.style import BENIGN, BESIDE, GREEN, GREY, GRID, INK
 from pdrr.claims.words import span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.arms import LATE, ORACLE, PEACE, UNDEFENDED
@@ -25,11 +25,10 @@ from pdrr.experiments.schemes import OURS
 NEW = "Co-trimming"
 NEAR = 0.01  # of the error that oracle removal ends with
 MEASURES = {"accuracy": "all images", "worst_decile": "worst decile of writers"}
-GREY = "#a3a3a3"
 LOOKS: dict[str, dict[str, Any]] = {
     OURS: {"color": BENIGN, "lw": 2, "zorder": 4},
     NEW: {"color": GREEN, "lw": 2, "zorder": 5},
-    ORACLE: {"color": "black", "lw": 1.2, "ls": "--", "zorder": 6},
+    ORACLE: {"color": INK, "lw": 1.2, "ls": "--", "zorder": 6},
     UNDEFENDED: {"color": "#555555", "lw": 1.6, "zorder": 3},
 }
 LETTERS = 8  # points
@@ -89,7 +88,7 @@ def _panel(ax: Axes, own: pd.DataFrame, column: str) -> None:
     ax.set_ylim(min(bottom, min(places) - gap), max(top, max(places) + gap))
     ax.set_yticks([tick for tick in ax.get_yticks() if ax.get_ylim()[0] <= tick <= 1])
     for (arm, end), y in zip(ends.items(), places, strict=True):
-        look = LOOKS.get(arm, {"color": "#777777"})
+        look = LOOKS.get(arm, {"color": GREY})
         ax.annotate(
             arm,
             (longest, end),
@@ -98,9 +97,9 @@ def _panel(ax: Axes, own: pd.DataFrame, column: str) -> None:
             fontsize=LETTERS,
             color=look["color"],
             weight="bold" if arm in (OURS, NEW) else "normal",
-            arrowprops={"arrowstyle": "-", "color": "#cccccc", "lw": 0.6, "shrinkA": 0},
+            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6, "shrinkA": 0},
         )
-    ax.grid(visible=True, axis="y", color="#eeeeee", zorder=0)
+    ax.grid(visible=True, axis="y", color=GRID, zorder=0)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:

@@ -47,7 +47,7 @@ def error_by_q(errors: pd.DataFrame, plateaus: pd.DataFrame, q: Mapping[str, flo
             same = plateaus["beta"].isna() if pd.isna(beta) else plateaus["beta"] == beta
             for plateau in plateaus[same & (plateaus["rule"] == rule)].itertuples():
                 ax.axvspan(plateau.low, plateau.high, **band, zorder=1)
-            ax.axvline(q[rule], **LINE, zorder=4)
+            ax.axvline(q[rule], ymax=1 / TOP, **LINE, zorder=4)
             for name, wrong, of, colour, left in (
                 ("FAR", "false_alarms", "benign", BENIGN, True),
                 ("MAR", "missed", "malicious", MALICIOUS, False),

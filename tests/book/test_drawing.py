@@ -80,10 +80,36 @@ def test_no_badge_has_the_colour_of_a_kind(theme):
         assert np.linalg.norm(lab(colour) - lab(badge)) > 20, (colour, badge)
 
 
-@pytest.mark.parametrize("colour", [style.INK, style.RED, style.GREEN, "#555555", "#777777"])
+@pytest.mark.parametrize("colour", ["#010203", style.GREY])
+def test_a_scale_fades_into_the_page(colour):
+    scale = style.fading(colour, style.WARM)
+    assert mpl.colors.to_hex(scale(0.0)) == colour
+    assert mpl.colors.to_hex(scale(1.0)) == style.WARM
+    assert [scale(at)[3] for at in (0.0, 1.0)] == [1, 1]
+    assert max(scale(0.499)[3], scale(0.501)[3]) < 0.02
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("end", [style.COOL, style.WARM, style.PURPLE, style.AMBER])
+def test_a_cell_of_any_strength_is_under_words_that_can_be_read(theme, end):
+    page, words = style.PAGES[theme], style.ON_CELL
+    words = style.DARK[words] if theme == "dark" else words
+    assert contrast(end, page) >= NON_TEXT
+    strong, ground = (np.array(mpl.colors.to_rgb(colour)) for colour in (end, page))
+    for alpha in np.linspace(0, 1, 11):
+        assert contrast(alpha * strong + (1 - alpha) * ground, words) >= WORDS
+
+
+METHODS = (style.RUST, style.SAND, style.SKY, style.PINK, style.OLIVE)
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [style.INK, style.RED, style.GREEN, style.GREY, "#555555", "#777777", "#929292", *METHODS],
+)
 def test_lines_and_words_can_be_read_on_both_pages(colour):
     assert contrast(colour, style.PAGES["light"]) >= NON_TEXT
-    assert contrast(style.DARK[colour], style.PAGES["dark"]) >= NON_TEXT
+    assert contrast(style.DARK.get(colour, colour), style.PAGES["dark"]) >= NON_TEXT
 
 
 def test_the_style_sheet_has_the_dark_colours():

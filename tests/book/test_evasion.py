@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN, axes
+from helpers.made_up import ORIGIN, axes, seen
 from pdrr.book import evasion
 from pdrr.experiments.evasion import ALONE, PLAIN
 from pdrr.experiments.records import Records
@@ -108,6 +108,7 @@ def test_every_point_that_was_tried_has_a_row(records):
 
 def test_the_figure_sets_damage_left_against_damage_without(records):
     drawing = evasion.curves(records)
+    assert {colour for _, colour, _ in drawing.key} <= seen(drawing)
     pdrr, ours = axes(drawing)
     assert [ax.get_title(loc="left") for ax in (pdrr, ours)] == [
         "PDRR, trimmed mean (β = 1)\nat most 0.75 left: decoy (share 0.2)",

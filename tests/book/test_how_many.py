@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from helpers.made_up import ORIGIN, axes
+from helpers.made_up import ORIGIN, axes, seen
 from pdrr.book import how_many
 from pdrr.experiments.records import Records
 
@@ -80,6 +80,7 @@ def test_stretches_without_an_error_are_named():
 
 def test_the_figure_has_a_panel_for_each_detector_and_says_where_it_is_right(records):
     drawing = how_many.counts(records)
+    assert {colour for _, colour, _ in drawing.key} <= seen(drawing)
     titles = [ax.get_title("left") for ax in axes(drawing)]
     assert list(drawing.panels) == ["MANDERA", "PDRR (trimmed mean)", "PDRR (Krum)"]
     assert titles[:2] == ["the paper's attacks\nno error: 20–24", "ALIE\nno error: nowhere"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from helpers.made_up import ORIGIN, axes
 from pdrr.book import matrix
@@ -98,6 +99,9 @@ def test_the_figure_has_a_panel_for_each_group_and_marks_errors(records):
     assert [tick.get_text() for tick in clones.get_xticklabels()] == ["ALIE (full)"]
     assert [tick.get_text() for tick in others.get_xticklabels()] == ["honest-shape shift"]
     assert [label.get_color() for label in others.get_xticklabels()] == [matrix.GREY]
+    assert {to_hex(paper.images[0].cmap(end)) for end in (0.0, 1.0)} == {
+        colour for glyph, colour, _ in drawing.key if glyph == "■"
+    }
     np.testing.assert_allclose(paper.images[0].get_array(), [[0.9], [0.75], [0.5], [1]])
     marks = {(line.get_marker(), round(line.get_ydata()[0])) for line in paper.lines}
     assert {m for m in marks if m[0] in "o^x"} == {("x", 0), ("^", 1), ("o", 3)}

@@ -6,7 +6,7 @@ from matplotlib.colors import same_color
 from scipy import stats
 
 from helpers import made_up_rounds
-from helpers.made_up import axes
+from helpers.made_up import axes, seen
 from pdrr.book import over_rounds, style
 from pdrr.experiments.records import Records
 
@@ -45,7 +45,9 @@ def test_both_kinds_of_knowledge_have_one_scale(records):
 
 
 def test_a_panel_draws_both_scores_q_and_the_errors_apart(records):
-    _, partial, *_ = axes(over_rounds.ranges(records))
+    drawing = over_rounds.ranges(records)
+    assert {colour for _, colour, _ in drawing.key} <= seen(drawing)
+    _, partial, *_ = axes(drawing)
     drawn = {
         kind: line.get_ydata().tolist()
         for line in partial.lines

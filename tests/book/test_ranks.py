@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import StepPatch
 
-from helpers.made_up import ORIGIN, axes
+from helpers.made_up import ORIGIN, axes, seen
 from pdrr.book import ranks
 from pdrr.experiments.placement import places
 from pdrr.experiments.records import Records
@@ -41,5 +42,8 @@ def test_the_picture_has_a_panel_for_each_attack_with_what_is_trimmed():
     first, second = axes(drawing)
     assert first.get_title("left") == "nobody attacks\n\ntrimmed: the first c 50%, others 50%"
     assert second.get_title("left") == "ALIE attack\nfull\ntrimmed: malicious 0%, benign 67%"
-    heights = [bar.get_height() for bar in second.patches if bar.get_width() == 0.8]
-    assert heights == [0, 1, 0, 0, 1, 0, 1, 1]  # malicious, and what is left to the benign ones
+    malicious, rest = (part.get_data() for part in second.patches if isinstance(part, StepPatch))
+    (heights, _, _), (tops, _, bottoms) = malicious, rest
+    assert heights.tolist() == bottoms.tolist() == [0, 1, 0, 0]
+    assert tops.tolist() == [1, 1, 1, 1]  # what is left to the benign ones
+    assert {colour for _, colour, _ in drawing.key} <= seen(drawing)

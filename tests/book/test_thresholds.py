@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.made_up import axes
+from helpers.made_up import axes, seen
 from pdrr.book import style
 from pdrr.book.thresholds import error_by_q
 
@@ -31,7 +31,9 @@ PLATEAUS = pd.DataFrame(
 
 
 def test_each_rule_and_each_beta_has_a_panel_with_its_rates():
-    panels = axes(error_by_q(ERRORS, PLATEAUS, Q))
+    drawing = error_by_q(ERRORS, PLATEAUS, Q)
+    assert {colour for _, colour, _ in drawing.key} <= seen(drawing)
+    panels = axes(drawing)
     titles = ["Krum", "trimmed mean (β = 10)", "trimmed mean (β = 20)"]
     assert [ax.get_title(loc="left") for ax in panels] == titles
     rates = [

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from pdrr.experiments.chains import summary
 from pdrr.experiments.likeness import READINGS
@@ -272,3 +273,16 @@ def trials():
 def axes(drawing):
     """The axes of all panels of a drawing, in order."""
     return [ax for panel in drawing.panels.values() for ax in panel.axes]
+
+
+def seen(drawing):
+    """The colours of all marks, lines and areas of a drawing; half-transparent ones with alpha."""
+    found = set()
+    for ax in axes(drawing):
+        for line in ax.lines:
+            found |= {line.get_color(), line.get_mfc(), line.get_mec()} - {"none"}
+        for area in (*ax.patches, *ax.collections):
+            found |= {*map(tuple, np.atleast_2d(area.get_facecolor()))}
+            found |= {*map(tuple, np.atleast_2d(area.get_edgecolor()))}
+    whole = [to_hex(colour, keep_alpha=True) for colour in found if len(colour)]
+    return {colour.removesuffix("ff") if len(colour) == 9 else colour for colour in whole}
