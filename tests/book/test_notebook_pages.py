@@ -36,8 +36,8 @@ def figure(name="drawn", alt="a picture of nothing", data=None):
     return shown(name, "draw()", bundle, mystnb={"image": {"alt": alt}})
 
 
-def table(name="listed", caption="The numbers", own=None):
-    made = tables.styled(pd.DataFrame({"a": ["1<br>2"]}, ["row"]), "runs")
+def table(name="listed", caption="The numbers", own=None, cell="1<br>2"):
+    made = tables.styled(pd.DataFrame({"a": [cell]}, ["row"]), "runs")
     made = made if own is None else made.set_caption(own)
     metadata = {"pdrr": {"caption": caption}} if caption else {}
     return shown(name, "list_them()", {"text/html": made.to_html()}, **metadata)
@@ -95,6 +95,12 @@ def test_a_table_has_its_caption_and_its_cells_as_csv(extension, tmp_path, capti
     assert found.select_one(".pdrr-table#listed caption").get_text() == words
     rows = list(csv.reader(StringIO((tmp_path / "listed.csv").read_text("utf-8"))))
     assert rows == [["", "a"], ["row", "1 | 2"]]
+
+
+def test_numbers_are_typeset_on_the_page_and_plain_in_its_csv(extension, tmp_path):
+    _, found = page(extension, tmp_path, table(cell="-0.5<br>3.5e-05"))
+    assert found.select_one(".pdrr-table td").get_text("|") == "−0.5|3.5\u00a0×\u00a010⁻⁵"
+    assert (tmp_path / "listed.csv").read_text("utf-8") == ",a\nrow,-0.5 | 3.5e-5\n"
 
 
 def test_a_table_without_a_caption_ends_the_build(extension, tmp_path):

@@ -234,10 +234,12 @@ def table(head, *rows):
 
 def test_numbers_of_a_chapter_s_table_stand_to_the_right_with_their_head():
     page = nodes.document(None, None)
-    page += table(("what", "seconds", "range"), ("a", "1.5", "1–2"), ("b", "12", "–"))
+    page += table(("what", "seconds", "range"), ("-1", "-1e-05", "1–2"), ("b", "12", "–"))
     columns.align(None, page)
     rows = [["num" in cell["classes"] for cell in row] for row in page.findall(nodes.row)]
     assert rows == [[False, True, True]] * 3
+    first = page.next_node(nodes.tbody).next_node(nodes.row)
+    assert [cell.astext() for cell in first] == ["-1", "−10⁻⁵", "1–2"], "words are left alone"
 
 
 # the order of pages
