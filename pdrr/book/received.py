@@ -18,28 +18,35 @@ if TYPE_CHECKING:
     from pdrr.files import Verdict
 
 FORMATS = (".png", ".svg", ".pdf")
+MOST = 50  # rows that have a name; of more clients only some are named
+LONGEST = 24  # letters of a name, the last of a longer one: they leave the bars room
 
 
 def figure(verdict: Verdict) -> Figure:
-    """Scores as bars, orange for the flagged, and the threshold q if there is one."""
+    """Scores as bars, orange for the flagged, and the threshold q if there is one.
+
+    A row for each client, so that its name is read as it stands and a phone shows all of it.
+    """
     scores = np.asarray(verdict.detection.scores)
     places = np.arange(len(scores))
-    with mpl.rc_context(STYLE):
-        drawn = Figure(figsize=(9, 3.6), layout="constrained")
+    with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
+        drawn = Figure(figsize=(5, 1.4 + 0.17 * min(len(places), MOST)), layout="constrained")
         ax = drawn.subplots()
         colours = [MALICIOUS if bad else BENIGN for bad in verdict.detection.flagged]
-        ax.bar(places, scores, color=colours, width=0.8, zorder=3)
+        ax.barh(places, scores, color=colours, height=0.8, zorder=3)
         handles: list[Artist] = [
             Patch(color=MALICIOUS, label="flagged"),
             Patch(color=BENIGN, label="kept"),
         ]
         q = verdict.settings["q"]
         if q is not None:
-            handles.append(ax.axhline(q, **LINE, zorder=4, label=f"q = {q:g}"))
-        step = -(-len(places) // 50)
-        names = [ascii(name)[1:-1].replace("$", r"\$") for name in verdict.names[::step]]
-        ax.set_xticks(places[::step], names, rotation=90, fontsize="x-small")
-        ax.set_ylabel("score")
+            handles.append(ax.axvline(q, **LINE, zorder=4, label=f"q = {q:g}"))
+        step = -(-len(places) // MOST)
+        names = [ascii(name)[1:-1] for name in verdict.names[::step]]
+        names = [name if len(name) <= LONGEST else f"…{name[1 - LONGEST :]}" for name in names]
+        names = [name.replace("$", r"\$") for name in names]
+        ax.set_yticks(places[::step], names, fontsize="small")
+        ax.set(xlabel="score", ylim=(len(places) - 0.4, -0.6))
         ax.set_title(f"{len(verdict.flagged)} of {len(places)} flagged")
         drawn.legend(handles=handles, loc="outside lower center", ncols=3)
     return drawn

@@ -1,6 +1,7 @@
 """`pdrr detect` and `pdrr aggregate`: what they print, write, and how they end."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -111,6 +112,8 @@ def test_a_figure_is_drawn(top, pdrr):
     pdrr("detect", *MEDIAN, "--figure", "scores.svg")
     drawn = (top / "scores.svg").read_text("utf-8")
     assert "<svg" in drawn
+    width = float(re.search(r'width="([\d.]+)pt"', drawn)[1])
+    assert width <= 5 * 72, "as wide as the figures of the book: a phone shows it whole"
     code, out, err = pdrr("detect", *MEDIAN, "--figure", "scores.txt")
     assert (code, out) == (2, "")
     assert err == "pdrr: a figure needs a name that ends in .png, .svg, .pdf, got scores.txt\n"
