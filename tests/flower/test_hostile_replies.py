@@ -75,7 +75,7 @@ def test_the_table_of_the_book_is_what_happens(recorded):
 
 
 def test_what_ours_end_in_is_said_once_where_they_agree(monkeypatch):
-    monkeypatch.setattr(hostile, "outcome", lambda strategy, kind: kind)
+    monkeypatch.setattr(hostile, "outcome", lambda _, kind: kind)
     assert hostile.ends("flagged") == {"FedAvg": "flagged", "PDRR and PDRRFilter": "flagged"}
     monkeypatch.setattr(hostile, "outcome", lambda strategy, _: type(strategy).__name__)
     assert hostile.ends("any")["PDRR and PDRRFilter"] == "PDRR: PDRR; PDRRFilter: PDRRFilter"
