@@ -174,26 +174,31 @@ def _marks(ax: Axes, own: pd.DataFrame, rows: Sequence[str], columns: Sequence[s
 def rates_tables(records: Records) -> list[Styler]:
     """FAR, and MAR below it, of each detector that flags: a table for each group of attacks.
 
-    Best detector first, a column for each attack; where nobody attacks, the share that is flagged.
+    Best detector first, a column for each attack; the first table begins with what is flagged where
+    nobody attacks.
     """
     found = cells(records)
     quiet = found["attack"] == NOBODY
     schemes = [scheme for scheme in worst(records).index if flags(scheme)]
     tables = []
-    for group in (NOBODY, *GROUPS):
-        own = found[quiet if group == NOBODY else (found["group"] == group) & ~quiet]
+    for group in GROUPS:
+        own = found[(found["group"] == group) & ~quiet]
+        if own.empty:
+            continue
+        if not tables:
+            own = pd.concat([found[quiet], own])
         columns: dict[str, dict[str, str]] = {}
         for cell in own[own["scheme"].isin(schemes)].to_dict("records"):
-            text = short(round(cell["far"], 2))
-            if group != NOBODY:
-                mar = short(round(cell["mar"], 2))
-                text = f"<b>{text}<br>{mar}</b>" if cell["faultless"] else f"{text}<br>{mar}"
+            calm = cell["attack"] == NOBODY
+            mar = "–" if calm else short(round(cell["mar"], 2))
+            text = f"{short(round(cell['far'], 2))}<br>{mar}"
+            if cell["silent" if calm else "faultless"]:
+                text = f"<b>{text}</b>"
             columns.setdefault(cell["row"], {})[cell["scheme"]] = text
-        if columns:
-            table = pd.DataFrame(columns).reindex(schemes).fillna("–")
-            kind = "schemes numbers" if group == NOBODY else "schemes numbers upright"
-            words = "nobody attacks" if group == NOBODY else group
-            tables.append(styled(table, kind).set_caption(f"{words[0].upper()}{words[1:]}."))
+        table = styled(
+            pd.DataFrame(columns).reindex(schemes).fillna("–"), "schemes numbers upright"
+        )
+        tables.append(table.set_caption(f"{group[0].upper()}{group[1:]}."))
     return tables
 
 
