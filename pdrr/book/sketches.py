@@ -158,7 +158,7 @@ def _box(canvas: Axes, box: tuple[float, float, float, float], title: str) -> No
     x, y, width, height = box
     style = "round,pad=0,rounding_size=0.012"
     canvas.add_patch(
-        FancyBboxPatch((x, y), width, height, boxstyle=style, fc=PAPER, ec="#9aa3ad", zorder=0)
+        FancyBboxPatch((x, y), width, height, boxstyle=style, fc=PAPER, ec=GREY, zorder=0)
     )
     canvas.text(
         x + 0.015, y + height - 0.035, title, va="center", weight="bold", size=11, color=INK
@@ -187,4 +187,4 @@ def _strip(
         ax.imshow(item, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
-            spine.set(visible=True, color="#9aa3ad")
+            spine.set(visible=True, color=GREY)

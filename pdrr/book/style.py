@@ -29,7 +29,6 @@ DARK = {  # what stands for a colour on a dark page; others stay as they are
     "#555555": "#b4bec8",
     "#777777": "#9aa4b0",
     GREY: "#8f98a4",
-    "#9aa3ad": "#6b7683",
     "#929292": "#76808c",
     "#bbbbbb": "#5b6673",
     TRIMMED: "#303843",
