@@ -180,7 +180,7 @@ def rates_tables(records: Records) -> list[Styler]:
     found = cells(records)
     quiet = found["attack"] == NOBODY
     schemes = [scheme for scheme in worst(records).index if flags(scheme)]
-    tables = []
+    tables: list[Styler] = []
     for group in GROUPS:
         own = found[(found["group"] == group) & ~quiet]
         if own.empty:
