@@ -192,7 +192,7 @@ def test_only_core_knows_the_array_libraries(module):
 
 
 def test_only_figures_draw(module):
-    drawing = {"matplotlib", "seaborn"} & {name.split(".")[0] for name in imports(module)}
+    drawing = {"matplotlib"} & {name.split(".")[0] for name in imports(module)}
     drawn = module.parent.name in ("book", "classroom")
     assert not drawing or drawn
     if drawing:

@@ -23,7 +23,6 @@ ALSO = {  # packages named otherwise than what is imported, or that another one 
     "bs4": "beautifulsoup4",
     "cupy": "cupy-cuda12x",
     "llvmlite": "numba",
-    "matplotlib": "seaborn",
     "nbclient": "papermill",
     "nbformat": "papermill",
     "yaml": "pyyaml",
