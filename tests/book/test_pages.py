@@ -234,6 +234,42 @@ def test_figures_need_no_scrolling_on_a_phone(browser, base):
     page.close()
 
 
+FIRST = (  # page, the number of a table on it, and the heads that it is for
+    *((f"notebooks/fig0{i}", 0, ("FAR", "MAR")) for i in (4, 5, 6, 7)),
+    ("notebooks/learning_rate", 0, ("FAR", "MAR")),
+    ("notebooks/table3", 1, ("DAGMM", "VAE", "PDRR")),
+    ("status", 0, ("seconds",)),
+    ("status", 1, ("seconds", "memory")),
+)
+RIGHTS = """all => all.map(table => Object.fromEntries(
+  [...table.querySelectorAll("thead th")].map(e =>
+    [e.textContent.trim(), e.getBoundingClientRect().right])))"""
+LETTERS = """all => all.map(e => {
+  const {a, b} = e.getScreenCTM();
+  return [parseFloat(getComputedStyle(e).fontSize) * Math.hypot(a, b), e.textContent];
+})"""
+
+
+def test_what_a_table_is_for_is_seen_on_a_phone_without_moving_it(browser, base):
+    page = browser.new_page(viewport={"width": 390, "height": 850})
+    for name, number, heads in FIRST:
+        page.goto(f"{base}{name}.html", wait_until="load")
+        tables = page.eval_on_selector_all(".bd-article table:not(details *)", RIGHTS)
+        for head in heads:
+            assert tables[number][head] <= 390, (name, head)
+    page.close()
+
+
+def test_letters_of_figures_are_read_on_a_phone(browser, base):
+    page = browser.new_page(viewport={"width": 390, "height": 850})
+    for stem in NARROW:
+        page.goto(f"{base}notebooks/{stem}.html", wait_until="load")
+        letters = page.eval_on_selector_all(".pdrr-drawing svg text", LETTERS)
+        assert letters, stem
+        assert [(stem, *each) for each in letters if each[0] < 8] == []
+    page.close()
+
+
 def test_links_lead_somewhere(browser, base):
     page = browser.new_page()
     links, anchors = set(), {}
@@ -413,6 +449,20 @@ def test_on_paper_no_page_is_blank_and_nothing_is_folded(browser, base, name):
     )
     page.close()
     assert folded == 0
+
+
+def test_on_paper_a_round_of_an_attack_is_in_one_piece(browser, base):
+    page = browser.new_page(viewport={"width": 785, "height": 1190})
+    page.emulate_media(media="print")
+    page.goto(base + "notebooks/which.html", wait_until="load")
+    found = page.eval_on_selector_all(
+        "details.rounds",
+        "all => all.map(e => [getComputedStyle(e).breakInside, e.offsetHeight])",
+    )
+    page.close()
+    assert len(found) > 10
+    assert {how for how, _ in found} == {"avoid"}
+    assert max(height for _, height in found) < 600, "two of them fill a page"
 
 
 def test_a_blank_page_would_be_seen(browser):
