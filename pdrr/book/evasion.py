@@ -29,7 +29,7 @@ from pdrr.book.style import (
     SAND,
     SKY,
 )
-from pdrr.claims.words import digits, short
+from pdrr.claims.words import digits, short, typeset
 from pdrr.core.rules import in_words
 from pdrr.experiments.evasion import ALONE, DEFENCES, PLAIN
 from pdrr.experiments.records import Records
@@ -144,7 +144,7 @@ def _panel(ax: Axes, own: pd.DataFrame, ends: tuple[float, float]) -> str:
     most = worst(hiding)
     ax.axhline(most["harm"], **{**LINE, "ls": ":"}, zorder=2)
     _values(ax, own[own["family"] == most["family"]], 0.09 * (ends[1] - ends[0]))
-    return f"at most {most['harm']:.2f} left: {_named(most)}"
+    return f"at most {_number(most, 'harm')} left: {_named(most)}"
 
 
 def _values(ax: Axes, family: pd.DataFrame, apart: float) -> None:
@@ -230,7 +230,7 @@ def _harm(row: Any, column: str) -> str:
 def _number(row: Any, column: str) -> str:
     if row["family"] in HUGE:
         return digits(row[column], 2)
-    return f"{row[column]:.2f}".replace("-0.00", "0.00")
+    return typeset(f"{row[column]:.2f}")
 
 
 # in sentences

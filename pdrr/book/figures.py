@@ -28,7 +28,7 @@ from pdrr.book.style import (
     STYLE,
 )
 from pdrr.book.suitable import fig11 as fig11
-from pdrr.claims.words import interval
+from pdrr.claims.words import interval, typeset
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import attacks
 from pdrr.experiments.records import Records
@@ -65,7 +65,7 @@ def fig02(records: Records) -> Drawing:
         ax.set(xlabel="first parameter", ylabel="second parameter")
         ax.set_title(f"round {run['round']}, {run['knowledge']} knowledge, c = {run['c']}")
         near.set(xlabel="first, from w′₁, in ε", ylabel="second, from w′₁, in ε")
-        near.set_title(f"the malicious ones; ε = {run['epsilon']:g}")
+        near.set_title(typeset(f"the malicious ones; ε = {run['epsilon']:g}"))
         for each in (ax, near):
             each.grid(visible=True, color=GRID, zorder=0)
             each.xaxis.set_major_locator(MaxNLocator(4))
@@ -282,7 +282,7 @@ def _scale(ax: Axes, statistic: pd.Series) -> str:
         return "\n(0 for every client)"
     if largest < 1e-3:
         power = int(np.floor(np.log10(largest)))
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:g}")
+        ax.yaxis.set_major_formatter(lambda value, _: typeset(f"{value / 10.0**power:g}"))
         return f" ($10^{{{power}}}$)"
     if typical > 0 and largest > 50 * typical:
         ax.set_yscale("symlog", linthresh=typical)

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing
-from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, BESIDE, GREEN, GREY, GRID, INK
-from pdrr.claims.words import span
+from pdrr.claims.words import span, typeset
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.arms import LATE, ORACLE, PEACE, UNDEFENDED
 from pdrr.experiments.records import Records
@@ -151,18 +151,19 @@ def ends(records: Records) -> pd.DataFrame:
 
 
 def final_table(records: Records) -> Styler:
-    """Final error of each arm, and what it is above oracle removal; spans over several seeds."""
+    """Final error of each arm, and what it is above oracle removal's; spans over several seeds."""
     found = ends(records)
-    rows: dict[str, dict[str, str]] = {arm: {} for arm in found["arm"].unique()}
+    rows: dict[str, dict[tuple[str, str], str]] = {arm: {} for arm in found["arm"].unique()}
     for rule in [rule for rule in DEFENDED if (found["rule"] == rule).any()]:
         own = found[found["rule"] == rule]
         name = f"{in_words(rule, own['beta'].iloc[0])}, round {own['rounds'].iloc[0]}"
         for arm, cells in rows.items():
             each = own[own["arm"] == arm]
-            cells[name] = span(each["error"], "{:.3f}") if len(each) else "–"
+            cells[name, "error"] = span(each["error"], "{:.3f}") if len(each) else "–"
             above = each["to_oracle"].dropna() if arm != ORACLE else pd.Series(dtype=float)
-            cells[f"{name}: above {ORACLE}"] = _signed(above) if len(above) else "–"
-    return shown(rows)
+            cells[name, "above oracle"] = _signed(above) if len(above) else "–"
+    frame = pd.DataFrame(list(rows.values()), list(rows))
+    return styled(frame.set_axis(pd.MultiIndex.from_tuples(frame), axis=1), "schemes numbers")
 
 
 def _signed(values: pd.Series) -> str:
@@ -242,7 +243,7 @@ def _near(arms: Means, arm: str) -> str:
     above = round(own["to_oracle"], 3) + 0.0  # no minus before 0
     within = "within" if abs(above) <= NEAR else "not within"
     wrong = f"{own['wrong']:.0f}" if own["wrong"] else "none"
-    return (
+    return typeset(
         f"{arm} ends at {own['error']:.3f}, {within} {NEAR} of {ORACLE} ({above:+.3f}); it errs"
         f" in {wrong} of {own['rounds']:.0f} rounds."
     )

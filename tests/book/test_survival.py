@@ -90,6 +90,7 @@ def test_labels_keep_their_order_and_their_distance(seed):
 
 def test_the_table_has_final_errors_and_what_they_are_above_oracle_removal():
     table = survival.final_table(survived()).data
+    assert table.columns.nlevels == 2
     assert list(table) == [("Krum, round 8", "error"), ("Krum, round 8", "above oracle")]
     assert table.loc["NNM"].tolist() == ["0.281", "−0.031"]
     assert table.loc["Co-trimming"].tolist() == ["0.312", "+0.000"]
