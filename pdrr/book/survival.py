@@ -162,8 +162,9 @@ def final_table(records: Records) -> Styler:
             cells[name, "error"] = span(each["error"], "{:.3f}") if len(each) else "–"
             above = each["to_oracle"].dropna() if arm != ORACLE else pd.Series(dtype=float)
             cells[name, "above oracle"] = _signed(above) if len(above) else "–"
-    frame = pd.DataFrame(list(rows.values()), list(rows))
-    return styled(frame.set_axis(pd.MultiIndex.from_tuples(frame), axis=1), "schemes numbers")
+    header = pd.MultiIndex.from_tuples(next(iter(rows.values())))
+    texts = [list(cells.values()) for cells in rows.values()]
+    return styled(pd.DataFrame(texts, list(rows), header), "schemes numbers")
 
 
 def _signed(values: pd.Series) -> str:

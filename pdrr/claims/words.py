@@ -12,7 +12,7 @@ import pandas as pd
 from pdrr.core.rules import RULES
 
 KEPT = re.compile(r"(<code.*?</code>|<[a-z/][^>]*>)", re.S)  # of HTML
-POWER = re.compile(r"(?<![\w.])(?:1|(\d(?:\.\d+)?))e\+?(-?)0*(\d+)\b")
+POWER = re.compile(r"(?<![\w.])(?:1|(\d(?:\.\d+)?))e(?:\+|(-))0*(\d+)\b")
 SIGN = r"(?<![\w.)-])-"  # not the hyphen of a date or a name
 ZERO = re.compile(SIGN + r"(?=0(?:\.0+)?(?!\.?\d))")
 MINUS = re.compile(SIGN + r"(?=\.?\d)")
@@ -41,7 +41,7 @@ def typeset(text: str) -> str:
 
 def _power(number: re.Match[str]) -> str:
     factor = f"{number[1]}\u00a0×\u00a0" if number[1] else ""
-    return f"{factor}10{(number[2] + number[3]).translate(RAISED)}"
+    return f"{factor}10{((number[2] or '') + number[3]).translate(RAISED)}"
 
 
 def machine_readable(text: str) -> str:
@@ -159,7 +159,7 @@ def _printed(value: float) -> str:
 
 
 def _of_any_size(value: float) -> str:
-    if abs(value) >= 100 or isinstance(value, np.integer):
+    if abs(value) >= 100 or np.asarray(value).dtype.kind == "i":
         return f"{value:,.0f}"
     if 0 < abs(value) < 0.005:
         return f"{value:.0e}" if abs(value) < 0.001 else f"{value:.1g}"

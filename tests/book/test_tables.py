@@ -196,7 +196,7 @@ def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
         ("1e-07", "10⁻⁷"),
         ("-3.5e+06", "−3.5\u00a0×\u00a010⁶"),
         ("<code>-p epsilon 1e-07 -p c -1</code>", "-p epsilon 1e-07 -p c -1"),
-        ("2026-01-31, e1e-1, Co-2", "2026-01-31, e1e-1, Co-2"),
+        ("2026-01-31, 5e123 e1e-1, Co-2", "2026-01-31, 5e123 e1e-1, Co-2"),
     ],
 )
 def test_numbers_are_typeset_in_cells_and_heads_and_code_is_not(text, shown):
