@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from helpers import tiny_assignment
 from helpers.tiny_assignment import hidden_lines
 from pdrr.cli.main import main
-from pdrr.grading import assignments, classes, marking, reports, results, submissions
+from pdrr.grading import assignments, classes, marking, reports, results, sandbox, submissions
 from pdrr.grading.assignments import mark
 from pdrr.grading.sandbox import Limits
 
@@ -408,6 +408,25 @@ def test_nothing_is_graded_twice_and_a_killed_run_goes_on(tiny, tmp_path, monkey
     changed.cells[-1].metadata.nbgrader.points = 5
     works["tiny"] = assignments.assignment("tiny", changed)
     assert grade() == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("waited", "computed", "more"),
+    [(30, 30, 0), (30, 10, 20), (50, 29, 1), (30, 2, 0), (110, 20, 10), (120, 25, 0), (30, 60, 0)],
+)
+def test_a_cell_that_others_keep_from_computing_may_take_longer(waited, computed, more):
+    assert sandbox._owed(30, waited, computed) == more
+
+
+def test_seconds_are_those_that_a_cell_computes(monkeypatch):
+    all_of_it = sandbox._computed
+    monkeypatch.setattr(sandbox, "_computed", lambda: all_of_it() / 2)
+    cells = [nbformat.v4.new_code_cell("while True: pass"), nbformat.v4.new_code_cell("1 + 1")]
+    began = time.monotonic()
+    sandbox.run(cells, Limits(cell=2, total=60))
+    assert time.monotonic() - began > 3.5  # twice its seconds, less what it used to start
+    assert cells[0].outputs[-1].evalue.startswith("stopped after 2 s")
+    assert cells[1].outputs[-1].data["text/plain"] == "2"
 
 
 def test_limits_that_nothing_fits_in_are_refused():

@@ -1,5 +1,6 @@
 """A federation small enough to be trained in a test: clients with a handful of real images."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pdrr.federation.rounds import Federation
 from pdrr.federation.store import Store
 from pdrr.types import Round
 
+SUITE = os.environ["PDRR_CACHE"]  # of all tests, as conftest.py sets it
 TRAINED = 13  # images of each client: a batch of 10, and one of 3 that has to be filled up
 
 trainer = cache(GraphTrainer)
@@ -61,7 +63,12 @@ def write_npz(path: Path, writers: int = 12) -> Path:
 
 
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the package train on the miniature, whichever data set and writers it asks for."""
+    """Let the package train on the miniature, whichever data set and writers it asks for.
+
+    Its rounds have the keys of those that they stand for, so they are kept apart.
+    """
+    if os.environ["PDRR_CACHE"] == SUITE:
+        monkeypatch.setenv("PDRR_CACHE", f"{SUITE}/miniature")
     monkeypatch.setattr("pdrr.data.load", lambda _source, *, writers, **_options: dataset(writers))
     monkeypatch.setattr("pdrr.federation.graph.GraphTrainer", trainer)
 
