@@ -47,9 +47,10 @@ CHECKED := $(if $(filter file,$(ASKED)),smoke,$(PROFILE))
 RUN     := .venv/bin/python -m pdrr
 WITH    := .venv/bin/python scripts/with_args.py
 STEMS   := $(basename $(notdir $(wildcard notebooks/*.ipynb)))
-# two processes, up to 5 GB each: ARGS="-n 4" for more; tests of one file share what they make
+# two processes, up to 5 GB each: ARGS="-n 4" for more. Tests of one file share what they make; files
+# go in the order of their names, which leaves no long one for the end
 PYTEST  := -m pytest -q -n 2
-TESTS   := $(PYTEST) --dist loadfile
+TESTS   := $(PYTEST) --dist loadfile --no-loadscope-reorder
 SITE    := build/site/_build/html
 MAKING  := build/making
 STARTED := $(shell date +%s)
