@@ -12,6 +12,7 @@ from IPython.display import HTML
 
 from pdrr.book.verdicts_html import badge, badges
 from pdrr.claims import verdicts
+from pdrr.claims.expected import expected
 from pdrr.core.files import RECORDED
 from pdrr.experiments.schemes import OURS
 
@@ -34,12 +35,12 @@ def box(stem: str, folder: Path = RECORDED / "paper") -> HTML:
     ValueError
         If no claim belongs to that page.
     """
-    judged = verdicts.table(folder)
-    rows = judged[judged["figure"] == stem]
-    if rows.empty:
-        known = ", ".join(judged["figure"].unique())
-        raise ValueError(f"a box needs a page with claims, got {stem!r}: there are {known}")
-    return HTML(box_html(rows))
+    known = dict.fromkeys(claim.page for claim in expected().claims)
+    if stem not in known:
+        raise ValueError(
+            f"a box needs a page with claims, got {stem!r}: there are {', '.join(known)}"
+        )
+    return HTML(box_html(verdicts.table(folder, stem)))
 
 
 def box_html(rows: pd.DataFrame) -> str:

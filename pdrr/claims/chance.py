@@ -45,10 +45,11 @@ def expected_rates(records: Records) -> Records:
     keys = [key for key in KEYS if key in runs and key in table and key != "scheme"]
     groups = dict(iter(table.groupby(["scheme", *(_whole(table[key]) for key in keys)])))
     names = list(zip(runs["scheme"], *(_whole(runs[key]) for key in keys), strict=True))
+    drawn = {scheme for scheme in runs["scheme"].unique() if _flags_c(scheme)}
     lots = {
         name: _lots(groups[name], c)
         for name, c in zip(names, runs["c"], strict=True)
-        if name in groups and _flags_c(name[0])
+        if name in groups and name[0] in drawn
     }
     found = runs.assign(by_lot=[_luck(name, lots) for name in names])
     for rate in ("far", "mar"):
@@ -71,7 +72,8 @@ def _whole(column: pd.Series) -> pd.Series:
 
 
 def _flags_c(scheme: str) -> bool:
-    return scheme in known() and known()[scheme].flags == "c"
+    found = known().get(scheme)
+    return found is not None and found.flags == "c"
 
 
 def _lots(rows: pd.DataFrame, c: float) -> Lots:

@@ -54,10 +54,11 @@ def part_of(
             gap = f"{page}: round{'s' * (len(absent) > 1)} {', '.join(absent)} not recorded"
         runs = runs[runs["round"].isin(kept)]
         values["round"] = kept
+    rows = pd.Series(True, table.index)
     for name, asked in values.items():
         if name in table:
-            table = table[table[name].isin(asked)]
-    return Records(table, runs, whole.provenance), gap
+            rows &= table[name].isin(asked)
+    return Records(table if rows.all() else table[rows], runs, whole.provenance), gap
 
 
 def _there(

@@ -38,8 +38,8 @@ NOTHING = Records(pd.DataFrame(), pd.DataFrame(), {"device": ""})  # what arithm
 # judging
 
 
-def table(folder: Path) -> pd.DataFrame:
-    """All claims judged on the records in `folder`, a row each.
+def table(folder: Path, page: str | None = None) -> pd.DataFrame:
+    """All claims judged on the records in `folder`, a row each, or those of one `page`.
 
     Columns: id, verdict, claim, paper, ours, runs (how many it rests on), interval (exact, 95%, of
     the share of runs that meet it, if it is a claim about runs), figure (stem of the page),
@@ -49,7 +49,8 @@ def table(folder: Path) -> pd.DataFrame:
     if not folder.is_dir():
         raise ValueError(f"no records: {folder} is not a folder")
     loaded = _to_be_expected(folder)
-    return pd.DataFrame([_row(claim, loaded) for claim in expected().claims])
+    claims = [claim for claim in expected().claims if page in (None, claim.page)]
+    return pd.DataFrame([_row(claim, loaded) for claim in claims])
 
 
 def judge(claim: Claim, folder: Path) -> dict[str, Any]:
