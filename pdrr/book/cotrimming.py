@@ -123,7 +123,7 @@ def met(records: Records) -> list[dict[str, str]]:
             "met": _yes(loud <= 0.05 * len(quiet)),
         },
         {
-            "asked": "nobody attacks: .5% of the models flagged at most",
+            "asked": "nobody attacks: 0.5% of the models flagged at most",
             "rounds": str(len(quiet)),
             "found": f"{share:.2%}",
             "met": _yes(share <= 0.005),
@@ -173,7 +173,7 @@ def findings(records: Records) -> str:
         )
         absent = left_out(table).reindex(pd.MultiIndex.from_frame(weak[["k", "c"]]))
         lines.append(
-            f"- **Where it misses more than half** of the attackers of {_and(weak['words'])}"
+            f"- **Where it misses more than half** of the attackers, under {_and(weak['words'])}"
             f" ({sizes} clients), they move the undefended trimmed mean by"
             f" {span(weak['moved'])} of the round's own step. Leaving as many attackers out moves"
             f" it by {span(absent)}, attacked or not."
@@ -183,8 +183,8 @@ def findings(records: Records) -> str:
     low, high = exact_interval(wrong, len(clear))
     rounds = len(clear[["seed", "round"]].drop_duplicates())
     lines.append(
-        f"- **Under the attacks of the first kind** it errs in {wrong} of {len(clear)} attacked"
-        f" rounds ({low:.1%} to {high:.1%}), with {clear['c'].min()} to {clear['c'].max()}"
+        f"- **Under the attacks of which it may miss 1%** it errs in {wrong} of {len(clear)}"
+        f" attacked rounds ({low:.1%} to {high:.1%}), with {clear['c'].min()} to {clear['c'].max()}"
         f" attackers among {clear['k'].min()} to {clear['k'].max()} clients. All were made of"
         f" {rounds} trained round{'s' * (rounds != 1)}, so that they are far"
         " from independent."

@@ -219,7 +219,8 @@ def _beta(records: Records) -> list[str]:
             continue
         words = "ALIE" if attack == ALIE else "the attack on it"
         parts = [
-            f"{name} {span(seen['moved'])} lengths of its step ({OURS}'s AUC {span(seen['auc'])})"
+            f"{name} by {span(seen['moved'])} lengths of its step"
+            f" ({OURS}'s AUC {span(seen['auc'])})"
             for name, seen in (("with β < c", own[few]), ("with β ≥ c", own[~few]))
         ]
         lines.append(f"- **The trimmed mean** is moved by {words} {parts[0]}, {parts[1]}.")

@@ -108,8 +108,8 @@ def test_the_findings_are_computed(records):
     assert quoted in text
     assert "finds a model in 2 rounds; in 1 of them Krum takes a benign one (k = 20, c = 4)" in text
     assert "In 1 of these PDRR flags benign models only." in text
-    assert "moved by the attack on it with β < c 1.50 to 2.00 lengths of its step" in text
-    assert "(PDRR's AUC 0.20 to 0.90), with β ≥ c 0.50 lengths" in text
+    assert "moved by the attack on it with β < c by 1.50 to 2.00 lengths of its step" in text
+    assert "(PDRR's AUC 0.20 to 0.90), with β ≥ c by 0.50 lengths" in text
     assert "**DnC** that expects" not in text  # nowhere enough while c varies, as in the table
     few = records.runs[(records.runs["rule"] == "DnC") & (records.runs["expected"] == 5)]
     runs = pd.concat([records.runs, few.assign(expected=30, moved=0.25)], ignore_index=True)
