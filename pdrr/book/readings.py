@@ -195,7 +195,7 @@ def refits_table(records: Records) -> Styler:
     for scheme, own in records.runs.groupby("scheme", sort=False):
         for rate in ("far", "mar"):
             values = own.sort_values("draw")[rate]
-            each = {f"training {i}": short(value) for i, value in enumerate(values, 1)}
+            each = {f"training {i}": f"{value:.2f}" for i, value in enumerate(values, 1)}
             rows[f"{scheme}, {rate.upper()}"] = {**each, "span": span(values)}
     return shown(rows)
 

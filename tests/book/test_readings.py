@@ -314,5 +314,5 @@ def test_trainings_stand_side_by_side_with_their_span():
     table = readings.refits_table(Records(pd.DataFrame(), runs, {})).data
     assert table.columns.tolist() == ["training 1", "training 2", "span"]
     assert table.loc["VAE, FAR"].tolist() == ["0.20", "0.50", "0.20 to 0.50"]
-    assert table.loc["VAE, MAR"].tolist() == ["1", "0.75", "0.75 to 1.00"]
-    assert table.loc["DAGMM, MAR"].tolist() == ["0", "0", "0.00"]
+    assert table.loc["VAE, MAR"].tolist() == ["1.00", "0.75", "0.75 to 1.00"]
+    assert table.loc["DAGMM, MAR"].tolist() == ["0.00", "0.00", "0.00"]
