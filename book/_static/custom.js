@@ -14,6 +14,16 @@ document.addEventListener("DOMContentLoaded", () => {
   each(".sidebar-primary-items__start", e => { e.setAttribute("role", "region"); e.setAttribute("aria-label", "Book"); });
   each(".toctree-l1 > details > summary", e => e.setAttribute("aria-label", "Pages of: " + e.closest("li").querySelector("a").textContent.trim()));
   each(".search-button-field", e => e.removeAttribute("aria-label"));
+  // a full stop does not begin a line: it stays with its formula
+  each("span.math", e => {
+    const after = /^[.,;:?!)]+/.exec(e.nextSibling?.data);
+    if (!after) return;
+    const whole = document.createElement("span");
+    whole.style.whiteSpace = "nowrap";
+    e.nextSibling.splitText(after[0].length);
+    e.before(whole);
+    whole.append(e, whole.nextSibling);
+  });
   // what scrolls sideways must be reachable with the keyboard
   const scrolling = ".tag_wide-figure .cell_output, figure.wide, .output.text_html, .pdrr-scroll, .pst-scrollable-table-container, div.math, pre";
   const reach = () => each(scrolling, e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; });

@@ -32,6 +32,14 @@ LOOKS: dict[str, dict[str, Any]] = {
     UNDEFENDED: {"color": "#555555", "lw": 1.6, "zorder": 3},
 }
 LETTERS = 8  # points
+TO_NAME = {  # from the end of a line to where its name begins
+    "arrowstyle": "-",
+    "color": GREY,
+    "lw": 0.6,
+    "shrinkA": 2,
+    "shrinkB": 0,
+    "relpos": (0, 0.5),
+}
 MARGIN = 0.3  # of a panel's width, for the names at the ends of lines
 
 
@@ -97,9 +105,10 @@ def _panel(ax: Axes, own: pd.DataFrame, column: str) -> None:
             fontsize=LETTERS,
             color=look["color"],
             weight="bold" if arm in (OURS, NEW) else "normal",
-            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6, "shrinkA": 0},
+            arrowprops=TO_NAME,
         )
-    ax.grid(visible=True, axis="y", color=GRID, zorder=0)
+    # not below the names
+    ax.hlines(ax.get_yticks(), ax.get_xlim()[0], longest, color=GRID, lw=0.8, zorder=0)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:

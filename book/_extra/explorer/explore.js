@@ -432,7 +432,7 @@
     group("view"),
     make("details", {className: "setting", open: innerWidth >= 768}, make("summary", {}, "Setting: ", chosen), make("div", {className: "picks"}, ...LEVELS.map(group))),
     make("figure", {className: "view"}, slider, sentence, legend, caption, chart, where, captionBelow, below),
-    tables, make("p", {className: "more"}, csv, " of this view, with its setting. The address of this page holds what is chosen."),
+    tables, make("p", {className: "taken"}, csv, " of this view, with its setting. The address of this page holds what is chosen."),
   );
   window.explorer = {runs, rates, lots, suitable, fit, beside, wish: () => wish};
   show();
