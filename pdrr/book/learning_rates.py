@@ -15,7 +15,7 @@ from pdrr.book.drawing import Drawing
 from pdrr.book.over_rounds import ALARM, MISS
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, BESIDE, GRID, MALICIOUS
-from pdrr.claims.words import short, span
+from pdrr.claims.words import listed, short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.chains import ORACLE
@@ -117,15 +117,22 @@ def findings(records: Records) -> str:
         wrong = own["false_alarms"] + own["missed"] > 0
         never = own[wrong].groupby("learning_rate").size().index
         right = [rate for rate in own["learning_rate"].unique() if rate not in never]
-        named = ", ".join(f"{rate:g}" for rate in right) or "none of the rates"
+        attacked = "attacked, it errs at each of these rates, with full or partial knowledge."
+        if right:
+            rates = listed(f"{rate:g}" for rate in right)
+            attacked = f"no error, attacked with either knowledge, at {rates}."
         flagged = quiet["false_alarms"] / quiet["benign"]
         lines.append(
-            f"- **{in_words(rule)}**: no error, attacked with either knowledge, at {named}."
-            f" Nobody attacking, it flags {span(flagged, '{:.0%}')} of the models:"
-            f" {_each(quiet['learning_rate'], flagged)}."
+            f"- **{in_words(rule)}**: {attacked}"
+            f" Nobody attacking, it flags {span(flagged, '{:.0%}')} of the models"
+            f"{_each(quiet['learning_rate'], flagged)}."
         )
     return "\n".join(lines)
 
 
 def _each(rates: pd.Series, shares: pd.Series) -> str:
-    return ", ".join(f"{share:.0%} at {rate:g}" for rate, share in zip(rates, shares, strict=True))
+    seen = shares.map("{:.0%}".format)
+    if len(set(seen)) == 1 < len(seen):
+        return " at each of them"
+    each = (f"{share} at {rate:g}" for rate, share in zip(rates, seen, strict=True))
+    return f": {', '.join(each)}"

@@ -16,7 +16,7 @@ from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
 from pdrr.book.style import BESIDE, COOL, GREY, GRID, INK, ON_CELL, WARM, fading
-from pdrr.claims.words import seconds, short, span
+from pdrr.claims.words import listed, seconds, short, span
 from pdrr.core.rules import DEFENDED, in_words
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.matrix import Way
@@ -261,7 +261,7 @@ def _worst_cases(last: pd.DataFrame, harmful: int, total: int) -> str:
 
 
 def _list(words: Sequence[str]) -> str:
-    return ", ".join(words) or "none"
+    return listed(words) if words else "none"
 
 
 # parts

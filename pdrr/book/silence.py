@@ -14,7 +14,7 @@ from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, BESIDE, GREEN, GRID, PAPER
 from pdrr.claims.chance import exact_interval
-from pdrr.claims.words import span
+from pdrr.claims.words import listed, span
 from pdrr.experiments.records import Records
 
 ALWAYS = ("Multi-Krum", "DnC")  # drop a fixed number by definition
@@ -124,7 +124,7 @@ def findings(records: Records) -> str:
     ours = found[found["scheme"] == OURS]
     if len(ours):
         shares = ", ".join(
-            f"{row['condition']} {row['alarms']} of {row['rounds']}"
+            f"{row['alarms']} of {row['rounds']} with {row['condition']}"
             for row in ours.to_dict("records")
         )
         lines.append(f"- **{OURS}**, rounds with an alarm: {shares}.")
@@ -139,4 +139,4 @@ def findings(records: Records) -> str:
 
 def _named(names: object) -> str:
     given = [str(name) for name in names]  # type: ignore[attr-defined]
-    return ", ".join(given) if given else "nobody"
+    return listed(given) if given else "nobody"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,12 @@ def machine_readable(text: str) -> str:
 def short(rate: float) -> str:
     """A rate in two digits: "0.33"; 0 and 1 as they are."""
     return f"{rate:.0f}" if rate in (0, 1) else f"{rate:.2f}"
+
+
+def listed(names: Iterable[object]) -> str:
+    """ "a, b and c"."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def span(values: Any, form: str = "{:.2f}") -> str:

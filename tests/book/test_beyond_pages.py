@@ -133,7 +133,7 @@ def test_silent_and_loud_detectors_are_named(quiet):
     text = silence.findings(quiet)
     assert "writers as they are: Co-trimming." in text
     assert "**An alarm in every round**: PDRR (Krum)." in text
-    assert "5 cloned pairs 1 of 1" in text
+    assert "1 of 1 with 5 cloned pairs" in text
     assert "PDRR (Krum) loses most, 0.030" in text
 
 

@@ -58,3 +58,18 @@ def test_the_findings_name_the_rates_without_an_error(records):
     text = learning_rates.findings(records)
     assert text.startswith("- **Krum**: no error, attacked with either knowledge, at 0.06.")
     assert "it flags 20% to 100% of the models: 100% at 0.004, 20% at 0.06." in text
+
+
+def test_a_rule_that_errs_at_every_rate_and_flags_alike_says_so():
+    mean = {"attack": "trimmed_mean", "rule": "trimmed_mean", "beta": 10}
+    quiet = {"rule": "trimmed_mean", "beta": 10, "succeeded": False, "false_alarms": 1}
+    text = learning_rates.findings(
+        rounds(
+            row(1, **mean, missed=1),
+            row(1, **mean, learning_rate=0.004, missed=2),
+            nobody(1, **quiet),
+            nobody(1, **quiet, learning_rate=0.004),
+        )
+    )
+    assert "attacked, it errs at each of these rates, with full or partial knowledge." in text
+    assert "models at each of them." in text
