@@ -54,10 +54,11 @@ def rates_table(
         for scheme, found in _in_order(runs)
     }
     columns, name = _rounds(runs)
-    return _wide(rows, columns, name, best=columns).set_caption(
+    table = _wide(rows, columns, name, best=columns)
+    return table.set_caption(
         spread_in_words(runs.groupby(["scheme", "round"]).size())
         + (" In grey: the paper's." if printed else "")
-        + " Bold: the smallest of a column."
+        + (" Bold: the smallest of a column." if "num best" in table.to_html() else "")
         + lots_in_words(runs)
         + _gaps_in_words(rows)
     )
@@ -168,7 +169,10 @@ def functionality_table(derived: pd.DataFrame, paper: Numbers | None = None) -> 
 
 def measured_table(measured: pd.DataFrame) -> Styler:
     """The numbers behind Table 4, from `table4.measured`."""
-    return styled(measured.rename_axis(None).map("{:.3g}".format), "schemes")
+    shown = measured.rename_axis(None).map("{:.3g}".format)
+    rates = ["error", "spread"]
+    shown[rates] = measured[rates].map("{:.3f}".format)
+    return styled(shown, "schemes")
 
 
 # PDRR alone
