@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -42,6 +43,11 @@ def once(joined: str) -> str:
     return "; ".join(dict.fromkeys(joined.split("; ")))
 
 
+def machines(devices: str) -> str:
+    """The same of processors: "a, 2 cores; b, 1 core"."""
+    return re.sub(r"\b1 cores\b", "1 core", once(devices))
+
+
 def provenance_table(records: Records) -> Styler:
     """Where the numbers of a page come from, and the command that makes them again."""
     p, runs = records.provenance, records.runs
@@ -61,7 +67,7 @@ def provenance_table(records: Records) -> Styler:
         rows["VAE, DAGMM"] = ", ".join(f"{k} {v}" for k, v in settings["baselines"].items())
     rows |= {
         "versions": ", ".join(f"{k} {v}" for k, v in p["versions"].items()),
-        "device": once(p["device"]) + (", TF32" if p.get("precision") == "TF32" else ""),
+        "device": machines(p["device"]) + (", TF32" if p.get("precision") == "TF32" else ""),
         "seconds": f"{p['seconds']:,.1f} (peak memory {p['peak_memory_gib']} GiB)",
         "commit, date": f"{once(p['commit'])}, {once(p['date'])}",
     }

@@ -12,7 +12,7 @@ import nbformat
 from tabulate import tabulate
 
 from pdrr.book import contents
-from pdrr.book.provenance import once
+from pdrr.book.provenance import machines, once
 from pdrr.config import PROFILES
 from pdrr.core.files import listed
 from pdrr.experiments.provenance import commit, device
@@ -121,9 +121,8 @@ def _recording(path: Path) -> dict[str, Any]:
         "memory": f"{p['peak_memory_gib']:.1f} GiB",
         "data": p["data"],
         "seeds": ", ".join(str(seed) for seed in found.runs["seed"].unique()),
-        "device": once(p["device"]),
-        "commit": f"`{once(p['commit'])}`",
-        "date": _whole(once(p["date"])),
+        "device": machines(p["device"]),
+        "commit, date": f"`{once(p['commit'])}`, {_whole(once(p['date']))}",
     }
 
 

@@ -53,11 +53,11 @@ def test_every_notebook_has_a_row_with_a_link(top):
 
 def test_every_recorded_result_has_a_row_the_paper_s_size_first(top):
     shown = rows(status.page(top / "notebooks", RECORDED))
-    names = ["name", "profile", "seconds", "memory", "data", "seeds", "device", "commit"]
-    assert shown[3] == [*names, "date"]
+    names = ["name", "profile", "seconds", "memory", "data", "seeds", "device"]
+    assert shown[3] == [*names, "commit, date"]
     assert [row[0] for row in shown[4:]] == ["table1", "table2"]
     assert shown[4][2:] == [
-        "2", "0.5 GiB", "letters", "1, 2", "a processor, 2 cores", "`abc`", DAY,
+        "2", "0.5 GiB", "letters", "1, 2", "a processor, 2 cores", f"`abc`, {DAY}",
     ]  # fmt: skip
 
 
