@@ -16,7 +16,7 @@ from pdrr.book.drawing import Drawing
 from pdrr.book.readings import shown
 from pdrr.book.style import BENIGN, BESIDE, GREY, GRID, INK, LINE, MALICIOUS, PAPER
 from pdrr.claims.chance import exact_interval
-from pdrr.claims.words import bounds, short, span
+from pdrr.claims.words import bounds, listed, short, span
 from pdrr.core.rules import in_words
 from pdrr.experiments.attacking import NOBODY
 from pdrr.experiments.chains import LOOP, ORACLE
@@ -189,7 +189,7 @@ def findings(records: Records) -> str:
                 f"- {in_words(rule, beta)}, {known} knowledge, {chain}: an error in {wrong} of"
                 f" {len(own)} rounds (95% interval {short(low)} to {short(high)}). In"
                 f" {int(own['no_q'].sum())} of them no q would have made none;"
-                f" {int((own['missed'] == own['malicious']).sum())} times all attackers are missed."
+                f" in {int((own['missed'] == own['malicious']).sum())} all attackers are missed."
             )
     if clean:
         bound = [exact_interval(0, number)[1] for number in (max(clean), min(clean))]
@@ -253,8 +253,8 @@ def harm_in_words(records: Records) -> str:
             more.append(in_words(rule, beta))
     return (
         f"On average an attack costs {span(-attacked['mean'], '{:.3f}')} of accuracy in its round."
-        f" Partial knowledge costs more than full under {', '.join(more) or 'no rule'}. With {OURS}"
-        f" the mean difference is {span(defended['mean'], '{:+.3f}')}."
+        f" Partial knowledge costs more than full under {listed(more or ['no rule'])}. With"
+        f" {OURS} the mean difference is {span(defended['mean'], '{:+.3f}')}."
     )
 
 

@@ -98,7 +98,7 @@ def test_seeds_are_summed_and_stand_below(records):
 def test_the_findings_name_what_errs_and_bound_what_does_not(records):
     partial, loop, rest = over_rounds.findings(records).splitlines()
     assert "partial knowledge, oracle-defended: an error in 2 of 4 rounds" in partial
-    assert "In 1 of them no q would have made none; 1 times all attackers are missed." in partial
+    assert "In 1 of them no q would have made none; in 1 all attackers are missed." in partial
     assert "PDRR in the loop: an error in 1 of 4 rounds" in loop
     most = 1 - 0.025 ** (1 / 4)
     assert "The 2 other combinations" in rest
