@@ -37,11 +37,15 @@ class GraphTrainer(LocalTrainer):
                 variable.assign_sub(options["learning_rate"] * slope)
 
         def client(images: Any, labels: Any, weight: Any) -> None:
-            for i in tf.range(tf.shape(images)[0]):
+            def body(i: Any) -> Any:
                 step(images[i], labels[i], weight[i])
+                return i + 1
+
+            tf.while_loop(lambda i: i < tf.shape(images)[0], body, [tf.constant(0)])
 
         self._client = tf.function(
             client,
+            autograph=False,  # which writes source files, and which Python 3.13 warns of
             input_signature=[
                 tf.TensorSpec((None, self.batch, 28, 28, 1), tf.float32),
                 tf.TensorSpec((None, self.batch), tf.int32),
