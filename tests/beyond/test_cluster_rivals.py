@@ -33,7 +33,7 @@ def mandera(seed=0):
 
 def test_mandera_looks_at_mean_and_deviation_of_mid_ranks():
     seen = some()
-    ranks = stats.rankdata(seen.clients, axis=0)
+    ranks = stats.rankdata(seen.clients.astype(float), axis=0)
     mean, variance = rank_moments(seen)
     np.testing.assert_allclose(mean, ranks.mean(axis=1), rtol=1e-13)
     np.testing.assert_allclose(variance, ranks.var(axis=1, ddof=1), rtol=1e-12)

@@ -375,7 +375,7 @@ def test_sums_of_ranks_are_the_same_bit_for_bit(case):
 @pytest.mark.parametrize("k", [*range(1, 10), 49, 50, 300])
 def test_ranks_are_those_of_scipy(k):
     clients = observed(k, TILE + 9, k).clients
-    ranks = stats.rankdata(clients, axis=0)
+    ranks = stats.rankdata(clients.astype(float), axis=0)
     for rule in (numba.rank_sums, PLAIN["rank_sums"]):
         first, second = rule(clients)
         assert np.array_equal(first, ranks.sum(axis=1))

@@ -114,7 +114,7 @@ def test_ranks_are_mid_ranks(dtype):
     rng = np.random.default_rng(3)
     clients = rng.integers(0, 5, (K, 60)).astype(dtype)  # ties everywhere
     mean, variance = round_passes.rank_moments(Round(clients, np.zeros(60, dtype)))
-    ranks = stats.rankdata(clients, axis=0)
+    ranks = stats.rankdata(clients.astype(float), axis=0)
     np.testing.assert_allclose(mean, ranks.mean(axis=1), rtol=1e-12)
     np.testing.assert_allclose(variance, ranks.var(axis=1, ddof=1), rtol=1e-9)
 

@@ -19,6 +19,9 @@ SETTINGS = tomllib.loads((ROOT / "examples/flower/pyproject.toml").read_text("ut
 ]["app"]["config"]
 
 
+OURS = "PDRR and PDRRFilter"
+
+
 def hostile_replies():
     with (ROOT / hostile.RECORD).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -28,8 +31,8 @@ def test_what_the_page_says_of_hostile_replies_is_what_was_recorded():
     rows = hostile_replies()
     ends = sum(row["FedAvg"].startswith("ends") for row in rows)
     broken = sum(row["FedAvg"].startswith(("leaves", "changes")) for row in rows)
-    refused = sum(row["PDRR"].startswith("refused") for row in rows)
-    flagged = sum(row["PDRR"].startswith("flagged") for row in rows)
+    refused = sum(row[OURS].startswith("refused") for row in rows)
+    flagged = sum(row[OURS].startswith("flagged") for row in rows)
     words = (
         f"Of {len(rows)} kinds {ends} end the run of stock FedAvg, and {broken} more leave it a"
         " model that is not finite. Under `PDRR` and behind `PDRRFilter` none does either, nor"
@@ -41,7 +44,7 @@ def test_what_the_page_says_of_hostile_replies_is_what_was_recorded():
 
 def test_both_of_ours_end_alike_in_the_table():
     for row in hostile_replies():
-        assert row["PDRR"] == row["PDRRFilter"], row["reply"]
+        assert not row[OURS].startswith("PDRR: "), row["reply"]  # told apart
 
 
 def test_the_table_of_costs_is_the_record():
