@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from tqdm import tqdm
 
-from pdrr.grading import names, reports, results, sandbox
+from pdrr.grading import family, names, reports, results, sandbox
 from pdrr.grading.assignments import Assignment
 from pdrr.grading.handed_in import UnreadableError
 from pdrr.grading.marking import grade, nothing
@@ -212,7 +212,7 @@ def _outlive_nobody() -> None:
     wait([asker.sentinel])
     _thread.interrupt_main()
     time.sleep(GRACE)
-    sandbox.end_family(psutil.Process(), itself=True)
+    family.end_family(psutil.Process(), itself=True)
 
 
 def _answer(connection: Connection) -> Result | str:
@@ -228,6 +228,6 @@ def _end(process: Any) -> None:
     if process.is_alive():
         process.join(timeout=5)
     if process.is_alive():
-        sandbox.end_family(psutil.Process(process.pid), itself=True)
+        family.end_family(psutil.Process(process.pid), itself=True)
     process.join()
     process.close()

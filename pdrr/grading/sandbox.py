@@ -6,7 +6,6 @@ mischief, not a prison. Use a container where that is not enough.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -31,6 +30,7 @@ from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
 
 import pdrr
+from pdrr.grading.family import computed, end_family
 from pdrr.grading.reading import whole
 
 SLICE = 0.2  # seconds between two looks at the clock
@@ -102,23 +102,6 @@ def confine(limits: Limits) -> None:
         resource.setrlimit(kind, (amount, amount))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
-
-
-def end_family(process: psutil.Process, *, itself: bool) -> None:
-    """End all that a process has started, and `itself` last."""
-    for _ in range(100):  # while it is being ended, a process may start others
-        with contextlib.suppress(psutil.NoSuchProcess):
-            children = process.children(recursive=True)
-            for child in children:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-            psutil.wait_procs(children, timeout=1)
-            if children:
-                continue
-        break
-    if itself:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def failure(name: str, message: str) -> NotebookNode:
@@ -236,7 +219,7 @@ class Kernel:
         size = 0
         late = ""
         seconds = self.limits.cell
-        began, before = time.monotonic(), _computed()
+        began, before = time.monotonic(), computed()
         end = min(began + seconds, self.deadline)
         while True:
             try:
@@ -254,7 +237,7 @@ class Kernel:
                 late, end = f"stopped: its output was over {OUTPUT:,} characters", 0.0
             now = time.monotonic()
             if not late and end < now < self.deadline:
-                more = _owed(seconds, now - began, _computed() - before)
+                more = _owed(seconds, now - began, computed() - before)
                 end = min(end + more, self.deadline)
             if now > end:
                 if late and end:
@@ -300,15 +283,6 @@ def _owed(seconds: float, waited: float, computed: float) -> float:
     if computed < IDLE * waited:
         return 0
     return max(min(seconds - computed, PATIENCE * seconds - waited), 0)
-
-
-def _computed() -> float:
-    """Seconds of processor that all processes below this one have used."""
-    total = 0.0
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])  # with those of children that have ended
-    return total
 
 
 DIED = "the cell ended its Python process: it took too much memory, crashed or called os._exit"
