@@ -24,13 +24,32 @@ document.addEventListener("DOMContentLoaded", () => {
     e.before(whole);
     whole.append(e, whole.nextSibling);
   });
+  // nor does one end inside "β = 10", or behind the dashes of an option
+  const texts = (e, change) => {
+    const walk = document.createTreeWalker(e, NodeFilter.SHOW_TEXT), found = [];
+    while (walk.nextNode()) found.push(walk.currentNode);
+    found.forEach(change);
+  };
+  each(".bd-article :is(p, li, dd):not(#explorer *, .live-picture *, [aria-live])", e => texts(e, text => {
+    if (!text.parentElement.closest("code, pre, svg"))
+      text.data = text.data.replace(/(\S) ([=≥≤<>]) (?=[\dck−])/g, "$1\u00a0$2\u00a0");
+  }));
+  each(".bd-article :is(pre, code)", e => texts(e, text => {
+    for (let option; option = /--[\w-]+/.exec(text.data);) {
+      const whole = document.createElement("span"), own = text.splitText(option.index);
+      whole.style.whiteSpace = "nowrap";
+      text = own.splitText(option[0].length);
+      own.before(whole);
+      whole.append(own);
+    }
+  }));
   // what scrolls sideways must be reachable with the keyboard
   const scrolling = ".tag_wide-figure .cell_output, figure.wide, .output.text_html, .pdrr-scroll, .pst-scrollable-table-container, div.math, pre";
   const reach = () => each(scrolling, e => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; });
   addEventListener("load", reach);
   addEventListener("resize", reach);
   // and a line at its edge says that there is more
-  const boxes = ".cell_output .text_html:has(table), .pst-scrollable-table-container, .pdrr-scroll, div.math";
+  const boxes = ".cell_output .text_html:has(table), .pst-scrollable-table-container, .pdrr-scroll, .highlight-output pre, div.math";
   const mark = e => e.classList.toggle("more", e.scrollWidth - e.scrollLeft - e.clientWidth > 2);
   const marks = () => each(boxes, mark);
   each(boxes, e => e.addEventListener("scroll", () => mark(e), { passive: true }));
