@@ -227,7 +227,7 @@ def transfer_table(records: Records) -> Styler:
 
 
 def _harm(runs: pd.DataFrame) -> str:
-    cell = span(runs["harm"], "{:+.2f}").replace("+0.00", "0.00")
+    cell = span(runs["harm"], "{:+.2f}")
     if runs["far"].isna().all():
         return cell
     return f"{cell}<br><small>{_rate(runs['far'])} / {_rate(runs['mar'])}</small>"

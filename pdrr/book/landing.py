@@ -14,6 +14,7 @@ import yaml
 from pdrr.book.explorer import AXES, COMPROMISED
 from pdrr.book.verdicts_html import BADGES, badge, badges
 from pdrr.claims import verdicts
+from pdrr.claims.words import typeset
 from pdrr.core.files import RECORDED
 from pdrr.core.rules import DEFENDED, RULES, in_words
 from pdrr.experiments.chains import ORACLE
@@ -39,7 +40,7 @@ UNITS = {  # of the number on each tile
     "abstract-2": "times the seconds of the fastest other",
     "abstract-3": "cells have no better scheme",
     "abstract-4": "others vary more",
-    "abstract-5": "of the runs without error",
+    "abstract-5": "is the share of runs without error",
     "abstract-6": "is DAGMM's time over PDRR's",
 }
 NUMBER = re.compile(r"\d+ of \d+|\d+\.\d+")
@@ -213,7 +214,7 @@ def tiles(judged: pd.DataFrame) -> str:
         made.append(
             f'<li><a href="notebooks/{row["figure"]}.html"><span class="said">'
             f"{escape(str(row['claim']))}</span> <strong>{escape(number[0]) if number else '–'}"
-            f" <small>{escape(UNITS[row['id']])}</small></strong></a>"
+            f" <small>{escape(typeset(UNITS[row['id']]))}</small></strong></a>"
             f' <span class="ours">{escape(more)}</span>'
             f" {badge(row['verdict'], row['verdict'])}</li>"
         )

@@ -213,7 +213,7 @@ def nobody_table(records: Records) -> Styler:
         rows[in_words(rule, beta)] = {
             "rounds": _by_seed(own.assign(one=1), "one"),
             "with a false alarm": _by_seed(own.assign(some=own["false_alarms"] > 0), "some"),
-            "false alarms": f"{own['false_alarms'].sum()} of {own['benign'].sum():,} models",
+            "models flagged": f"{own['false_alarms'].sum()} of {own['benign'].sum():,}",
             "in one round": f"{span(own['false_alarms'], '{:.0f}')} of {own['benign'].max()}",
             f"accuracy, {OURS} less the rule": _mean(change),
         }

@@ -180,7 +180,8 @@ def measured_table(measured: pd.DataFrame) -> Styler:
 
 def runs_table(records: Records) -> Styler:
     """What was run and what came out, a row per run."""
-    return _table(records.runs, [f"seed {seed}" for seed in records.runs["seed"]])
+    rows = [f"seed {seed}" for seed in records.runs["seed"]]
+    return styled(_table(records.runs), "runs").relabel_index(rows, axis="index")
 
 
 def seeds_table(records: Records) -> Styler:
@@ -199,10 +200,13 @@ def seeds_table(records: Records) -> Styler:
     groups = records.runs.groupby(keys, dropna=False, sort=False)
     runs = groups.agg(worst).reset_index()
     runs["q_low"] = runs["q_low"].where(runs["q_low"] < runs["q_high"])  # none suits every run
-    return _table(runs, [f"{n} seeds" for n in groups.size()])
+    table = _table(runs)
+    rows = [f"{known} knowledge" for known in table.pop("knowledge")]
+    table.insert(len(table.columns) - 1, "seeds", groups.size().astype(str).tolist())
+    return styled(table, "runs").relabel_index(rows, axis="index")
 
 
-def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
+def _table(runs: pd.DataFrame) -> pd.DataFrame:
     """Only the columns that say something, in the words of the book.
 
     The setting, then the errors: a phone shows no more.
@@ -224,7 +228,7 @@ def _table(runs: pd.DataFrame, rows: Sequence[str]) -> Styler:
         table["λ"] = [f"{x:.1e}" if x > 0 else "none" for x in runs["lambda"]]
         table["selects"] = runs["selected"]
     table["time [s]"] = runs["detection_s"].map("{:.1f}".format)
-    return styled(table, "runs").relabel_index(list(rows), axis="index")
+    return table
 
 
 # where numbers come from

@@ -77,7 +77,7 @@ def _row(claim: Claim, loaded: Callable[[str, str], Records]) -> dict[str, Any]:
     return {
         "id": claim.id,
         "verdict": found["verdict"],
-        "claim": claim.text,
+        "claim": words.typeset(claim.text),
         "paper": words.typeset(claim.paper or words.row(_flat(claim.expected))),
         "ours": words.typeset(found["ours"] + aside),
         "runs": found["runs"],

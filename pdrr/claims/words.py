@@ -13,16 +13,17 @@ from pdrr.core.rules import RULES
 
 KEPT = re.compile(r"(<code.*?</code>|<[a-z/][^>]*>)", re.S)  # of HTML
 POWER = re.compile(r"(?<![\w.])(?:1|(\d(?:\.\d+)?))e(?:\+|(-))0*(\d+)\b")
-SIGN = r"(?<![\w.)-])-"  # not the hyphen of a date or a name
-ZERO = re.compile(SIGN + r"(?=0(?:\.0+)?(?!\.?\d))")
-MINUS = re.compile(SIGN + r"(?=\.?\d)")
+ALONE = r"(?<![\w.)-])"  # no hyphen of a date or a name
+ZERO = re.compile(ALONE + r"[+-](?=0(?:\.0+)?(?!\.?\d))")
+MINUS = re.compile(ALONE + r"-(?=\.?\d)")
+APOSTROPHE = re.compile(r"(?<=[a-z])(?:'|&#x27;|&#39;)(?=[a-z\s])", re.I)
 TYPESET = re.compile(r"(?:(\d(?:\.\d+)?)\u00a0×\u00a0|\b)10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 PLAIN, HIGH = "-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 RAISED, LOWERED = str.maketrans(PLAIN, HIGH), str.maketrans(HIGH, PLAIN)
 
 
 def typeset(text: str) -> str:
-    """A text with its numbers as they are printed: a true minus, none before 0, powers of ten.
+    """A text as it is printed: a true minus, no sign before 0, powers of ten, round apostrophes.
 
     What HTML marks, and its code, stays as it is.
 
@@ -35,7 +36,10 @@ def typeset(text: str) -> str:
     '10⁻⁷'
     """
     parts = KEPT.split(text)
-    parts[::2] = [MINUS.sub("−", ZERO.sub("", POWER.sub(_power, part))) for part in parts[::2]]
+    parts[::2] = [
+        APOSTROPHE.sub("’", MINUS.sub("−", ZERO.sub("", POWER.sub(_power, part))))
+        for part in parts[::2]
+    ]
     return "".join(parts)
 
 
@@ -54,7 +58,7 @@ def machine_readable(text: str) -> str:
     '-0.20 to 3e-5, 1e-7'
     """
     plain = TYPESET.sub(lambda x: f"{x[1] or 1}e{x[2].translate(LOWERED)}", text)
-    return re.sub(r"−(?=\.?\d)", "-", plain)
+    return re.sub(r"−(?=\.?\d)", "-", plain).replace("’", "'")
 
 
 def short(rate: float) -> str:
@@ -81,10 +85,10 @@ def wide_span(values: Any) -> str:
 
 
 def digits(value: float, significant: int = 3) -> str:
-    """As many digits as count, none behind the point where they are not needed."""
+    """As many digits as count, also if the last is 0; none behind the point of a large number."""
     if value >= 10 ** (significant - 1):
         return f"{value:,.0f}"
-    return f"{value:.{significant}g}"
+    return f"{value:#.{significant}g}".rstrip(".")
 
 
 def seconds(value: float) -> str:
@@ -109,16 +113,14 @@ def row(cells: Mapping[str, Any]) -> str:
 
     Several numbers of one label are the seeds': their mean, and their span if they differ.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[tuple[float, float, float]]] = {}
     for label, values in cells.items():
         name = re.sub(r"(?: at round)? \d+$", "", label)
-        low, high = _printed(np.min(values)), _printed(np.max(values))
-        mean = _printed(float(np.mean(values)))
         groups.setdefault(RULES[name].words if name in RULES else name, []).append(
-            mean if low == high else f"{mean} ({low}–{high})"
+            (float(np.mean(values)), float(np.min(values)), float(np.max(values)))
         )
     between = ", " if all(len(numbers) == 1 for numbers in groups.values()) else "; "
-    return between.join(f"{name} {', '.join(numbers)}" for name, numbers in groups.items())
+    return between.join(f"{name} {_printed(numbers)}" for name, numbers in groups.items())
 
 
 def each(cells: pd.Series) -> str:
@@ -159,9 +161,22 @@ def probability(value: float) -> str:
     return "<0.01" if value < 0.005 else ">0.99" if value >= 0.995 else f"{value:.2f}"
 
 
-def _printed(value: float) -> str:
-    """As the paper prints its numbers."""
-    return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}".rstrip("0").rstrip(".")
+def _printed(numbers: Sequence[tuple[float, float, float]]) -> str:
+    """Means, each with its ends if they differ, in as many places as one of them needs."""
+    needed = max(map(_places, np.ravel(numbers)))
+
+    def form(value: float) -> str:
+        most = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+        return f"{value:.0f}" if value in (0, 1) else f"{value:,.{min(needed, most)}f}"
+
+    rows = [tuple(map(form, row)) for row in numbers]
+    return ", ".join(m if low == high else f"{m} ({low}–{high})" for m, low, high in rows)
+
+
+def _places(value: float) -> int:
+    """Digits behind the point that the paper would print of a number: three count, 0 is dropped."""
+    text = f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return len(text.partition(".")[2])
 
 
 def _of_any_size(value: float) -> str:

@@ -89,7 +89,7 @@ class Products:
 
 
 def _cosine(products: np.ndarray) -> np.ndarray:
-    norms = np.sqrt(np.diag(products))
+    norms = np.sqrt(np.maximum(np.diag(products), 0))  # less than 0 by rounding
     scale = norms[:, None] * norms[None, :]
     cosine: np.ndarray = np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
     return cosine

@@ -350,6 +350,16 @@ def test_flame_compares_models_not_updates():
     np.testing.assert_allclose(found.scores, others + 2 * found.flagged, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-38, 1e-20])
+def test_flame_sees_the_angles_of_models_much_smaller_than_the_previous_one(size):
+    start = np.random.default_rng(3).normal(size=64)
+    models = np.tile(two_groups(0.01), 32) * size
+    found = flame.FLAME(rng=rng()).detect(Round(models, start))
+    unit = models / np.linalg.norm(models, axis=1, keepdims=True)
+    others = [np.median(np.delete(row, i)) for i, row in enumerate(1 - unit @ unit.T)]
+    np.testing.assert_allclose(found.scores, others + 2.0 * found.flagged, atol=1e-12)
+
+
 def test_flame_cuts_long_updates_to_the_median_length_of_all():
     lengths = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     clients = lengths[:, None] * directions(0.0, 0.001, 0.002, 0.003, 2.0)

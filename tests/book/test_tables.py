@@ -190,7 +190,7 @@ def test_a_column_of_numbers_stands_to_the_right_with_its_head(column):
     [
         ("-0.25<br><small>-1 to .5</small>", "−0.25|−1 to .5"),
         ("-0.00", "0.00"),
-        ("+0.000 to -0.010", "+0.000 to −0.010"),
+        ("+0.000 to -0.010", "0.000 to −0.010"),
         ("1e-07", "10⁻⁷"),
         ("-3.5e+06", "−3.5\u00a0×\u00a010⁶"),
         ("<code>-p epsilon 1e-07 -p c -1</code>", "-p epsilon 1e-07 -p c -1"),
@@ -290,8 +290,10 @@ def seeds_table(*runs):
 
 def test_the_setting_and_the_errors_come_first():
     of_krum, of_median = seeds_table(run(1, rule="krum", noise="ball")), seeds_table(run(1))
-    assert of_krum.columns.tolist()[:5] == ["knowledge", "c", "noise", "FAR", "MAR"]
-    assert of_median.columns.tolist()[:4] == ["knowledge", "c", "FAR", "MAR"]
+    assert of_krum.columns.tolist()[:5] == ["c", "noise", "FAR", "MAR", "suitable q"]
+    assert of_median.columns.tolist()[:3] == ["c", "FAR", "MAR"]
+    assert of_median.columns.tolist()[-2:] == ["seeds", "time [s]"]
+    assert of_median["seeds"].tolist() == ["1"]
 
 
 def test_over_seeds_the_worst_rates_and_the_thresholds_that_suit_all():

@@ -391,7 +391,7 @@ def test_a_factor_counts_both_ways():
 
 def test_the_row_shows_the_numbers_beside_the_papers(root):
     row = verdicts.judge(CLAIMS["table1-lfr"], root / "paper")
-    assert row["paper"] == "MAR 0, 0.15, 0.2, 0.3"
+    assert row["paper"] == "MAR 0, 0.15, 0.20, 0.30"
     assert row["ours"].startswith(f"{row['paper']}; 4 of 4 runs")
     assert row["tolerance"].startswith("within 0.1 of the paper's: 2 of 20")
     row = verdicts.judge(CLAIMS["table3-pdrr"], root / "paper")
@@ -443,6 +443,22 @@ def test_numbers_stand_apart_from_labels_and_from_each_other():
     assert words.each(pd.Series({"share 0.5": 0.0})) == "share 0.5: 0.00"
     assert words.row({"krum": 1, "median": 0.5}) == "Krum 1, median 0.5"
     assert words.row({"FAR 1": 0, "FAR 2": 0.5, "MAR 1": 1}) == "FAR 0, 0.5; MAR 1"
+    assert words.row({"s 1": 4.1, "s 2": 5.02, "s 3": 61.5}) == "s 4.10, 5.02, 61.5"
+    assert words.row({"FAR 1": [0, 0.25], "FAR 2": 0.5}) == "FAR 0.12 (0–0.25), 0.50"
+
+
+def test_measured_numbers_have_three_digits_each():
+    assert [words.digits(value) for value in (4.1, 4.82, 61.0, 1234.4)] == [
+        *("4.10", "4.82", "61.0"),
+        "1,234",
+    ]
+    assert (words.seconds(0.06), words.seconds(2.0)) == ("60.0 ms", "2.00 s")
+
+
+def test_apostrophes_are_round_but_not_in_code():
+    said = words.typeset("the paper's, the attackers' <code>it's</code>, DAGMM&#x27;s; 'a'")
+    assert said == "the paper’s, the attackers’ <code>it's</code>, DAGMM’s; 'a'"
+    assert words.machine_readable("the paper’s") == "the paper's"
 
 
 def test_a_span_shows_counts_whole_and_small_numbers_as_powers():

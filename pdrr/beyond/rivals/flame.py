@@ -10,7 +10,7 @@ import numpy as np
 
 from pdrr.beyond.judging import Judge, Judgement
 from pdrr.core.arrays import Array, array_namespace, blocks, float64, like
-from pdrr.core.directions import lengths
+from pdrr.core.distances import gram
 from pdrr.core.round_passes import cosines_of, products
 from pdrr.methods import Scheme
 from pdrr.types import Round
@@ -54,7 +54,8 @@ class FLAME(Judge):
     def judge(self, observed: Round) -> Judgement:
         """As `Judge.judge`."""
         k = observed.k
-        apart = 1 - cosines_of(model_products(observed))
+        # of the models; made from those of the updates, squares may come out negative
+        apart = 1 - cosines_of(gram(observed.clients, None, np.arange(k)))
         inside = majority(apart)
         others = apart[~np.eye(k, dtype=bool)].reshape(k, k - 1)
         scores = np.median(others, axis=1) if k > 1 else np.zeros(k)
@@ -76,14 +77,6 @@ class FLAME(Judge):
             drawn = like(self.rng.normal(0, sigma, here.shape[0]), plain)
             parts.append(xp.astype(here + drawn, plain.dtype))
         return xp.concat(parts)
-
-
-def model_products(observed: Round) -> np.ndarray:
-    """Inner products of the models w_i: [k, k] float64, from those of the updates."""
-    _, along = lengths(observed, np.arange(observed.k), observed.previous)
-    start = observed.previous[None, :]
-    own = lengths(Round(start, 0 * observed.previous), np.arange(1), observed.previous)[0]
-    return np.asarray(products(observed) + along[:, None] + along[None, :] + own)
 
 
 def majority(apart: np.ndarray) -> np.ndarray:
