@@ -49,7 +49,8 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
     classes = pd.DataFrame(columns).T.set_axis(table.index).set_axis(table.columns, axis="columns")
     classes[ours] += " ours"
     shown = table.style.set_table_attributes(f'class="dataframe {kind}"')
-    shown = shown.format(lambda text: typeset(str(text)))
+    # FAR / MAR stay in one line
+    shown = shown.format(lambda text: typeset(str(text)).replace(" / ", "\u00a0/\u00a0"))
     shown = shown.format_index(_head, axis=0).format_index(_head, axis=1)
     if table.index.is_unique and table.columns.is_unique:
         shown = shown.set_td_classes(classes.map(str.strip))

@@ -58,7 +58,7 @@ def fig02(records: Records) -> Drawing:
             ax.plot(points["first"], points["second"], **clients[bad])
         for model, style in models.items():
             points = table[table["model"] == model]
-            ax.plot(points["first"], points["second"], ls="", zorder=3, **style)
+            ax.plot(points["first"], points["second"], ls="", zorder=6, **style)
         malicious = table[table["model"] == "malicious"][["first", "second"]]
         away = (malicious - malicious.iloc[0]) / run["epsilon"]
         near.plot(away["first"], away["second"], **clients[True])

@@ -260,12 +260,12 @@ def alike_table(records: Records) -> Styler:
         data = clones if row["pairs"] else mixed
         several = f", seed {row['seed']}" if len(records.runs["seed"].unique()) > 1 else ""
         rows[f"{data}, {row['knowledge']}{several}"] = {
-            "Krum selects": row["selected"],
-            "ρ of benign pairs, mean": f"{row['alike_benign']:.2f}",
-            "largest": f"{row['closest_benign']:.2f}",
+            "FAR / MAR": f"{short(row['far'])} / {short(row['mar'])}",
             "smallest malicious ρ": f"{row['rho_malicious']:.2f}",
             "largest benign ρ": f"{row['rho_benign']:.2f}",
-            "FAR / MAR": f"{short(row['far'])} / {short(row['mar'])}",
+            "ρ of benign pairs, mean": f"{row['alike_benign']:.2f}",
+            "largest": f"{row['closest_benign']:.2f}",
+            "Krum selects": row["selected"],
         }
     return shown(rows)
 

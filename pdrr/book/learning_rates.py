@@ -73,7 +73,7 @@ def rates_table(records: Records) -> Styler:
 def by_rate(records: Records) -> Drawing:
     """FAR and MAR of PDRR against the learning rate: a panel for each rule and attack.
 
-    Below each rate in how many rounds the attack found a model; of Krum, took an attacker's.
+    Above each rate in how many rounds the attack found a model; of Krum, took an attacker's.
     """
     found = errors(records)
     rules = [rule for rule in DEFENDED if (found["rule"] == rule).any()]

@@ -253,7 +253,9 @@ def _worst_cases(last: pd.DataFrame, harmful: int, total: int) -> str:
     second = f", then {last.index[1]}, {short(last['auc'].iloc[1])}" if len(last) > 1 else ""
     ours = ""
     if len(pdrr):
-        ours = f" {OURS}'s worst cases are {_list([short(x) for x in pdrr['auc']])}."
+        ours = (
+            f" Worst of {OURS}: {_list([f'{name} {short(x)}' for name, x in pdrr['auc'].items()])}."
+        )
     return (
         f"- **Worst case** over {over}: {last.index[0]} has the best, AUC {short(best['auc'])}"
         f" ({best['row']}){second}.{ours}"

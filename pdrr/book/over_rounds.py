@@ -26,7 +26,7 @@ from pdrr.experiments.schemes import OURS
 KNOWN = ("full", "partial")
 BAND = "#bbbbbb"  # rounds in which no q is suitable
 SUITABLE = "#9ad5b5"
-ALARM: dict[str, Any] = {"color": BENIGN, "ls": "", "marker": "^", "ms": 4.5}
+ALARM: dict[str, Any] = {"color": BENIGN, "ls": "", "marker": "^", "ms": 5, "mec": INK, "mew": 0.5}
 MISS: dict[str, Any] = {"color": MALICIOUS, "ls": "", "marker": "x", "ms": 5, "mew": 1.4}
 KEY = (
     ("─", MALICIOUS, "smallest malicious score"),

@@ -220,11 +220,11 @@ def unattacked_table(records: Records) -> Styler:
         seen = records.table.merge(own[[*keys, "seed"]])
         flagged = seen.groupby("seed")["flagged"].sum()
         rows[f"{in_words(str(rule))}, round {number}"] = {
-            "q": f"{own['q'].iloc[0]:g}",
-            "seeds": str(len(own)),
             "flagged": f"{span(flagged, '{:.0f}')} of {seen['client'].max()}",
             "accuracy of the rule": f"{own['accuracy_rule'].mean():.2f}",
             f"of {OURS}": f"{own['accuracy_defended'].mean():.2f}",
+            "q": f"{own['q'].iloc[0]:g}",
+            "seeds": str(len(own)),
         }
     return shown(rows)
 

@@ -48,7 +48,8 @@ def fig11(records: Records) -> Drawing:
                 span = (q - reach, min(q + reach, 1 + reach / 20))
                 panels[f"{name}, magnified"] = _panel(group, f"{name}, near q", span)
     shown = ["rule", "beta", "noise", "knowledge", "seed", "round", "q", "q_low", "q_high"]
-    return Drawing(panels, runs[[each for each in shown if each in runs]], key=KEY)
+    key = KEY if runs["q_low"].isna().any() else KEY[:-1]  # no cross is drawn
+    return Drawing(panels, runs[[each for each in shown if each in runs]], key=key)
 
 
 def _margin(group: pd.DataFrame) -> float:

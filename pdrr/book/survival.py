@@ -226,7 +226,7 @@ def _rivals(arms: Means) -> str:
     named = _listed(less)
     if not named:
         return f"No rival ends with a lower error than {NEW}."
-    return f"Lower than {NEW} end{'' if ',' in named else 's'} {named}."
+    return f"Lower than {NEW}: {named}."
 
 
 def _listed(more: dict[str, float]) -> str:

@@ -201,7 +201,7 @@ def seeds_table(records: Records) -> Styler:
     runs = groups.agg(worst).reset_index()
     runs["q_low"] = runs["q_low"].where(runs["q_low"] < runs["q_high"])  # none suits every run
     table = _table(runs)
-    rows = [f"{known} knowledge" for known in table.pop("knowledge")]
+    rows = table.pop("knowledge").tolist()
     table.insert(len(table.columns) - 1, "seeds", groups.size().astype(str).tolist())
     return styled(table, "runs").relabel_index(rows, axis="index")
 

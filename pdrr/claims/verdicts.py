@@ -135,7 +135,7 @@ def _judged(claim: Claim, loaded: Callable[[str], Records]) -> dict[str, str]:
 def _which(cells: pd.Series, met: Sequence[bool]) -> str:
     """The cells that meet a condition or those that do not, whichever are fewer."""
     kept = np.array(met)
-    few, word = (kept, "only") if kept.sum() < len(kept) / 2 else (~kept, "not")
+    few, word = (kept, "met only by") if kept.sum() < len(kept) / 2 else (~kept, "not met by")
     names: list[str] = []
     if cells.index.nlevels == 1:
         labels = words.apart([str(label).split(": ")[0] for label in cells.index])

@@ -86,7 +86,7 @@ def wide_span(values: Any) -> str:
 
 def digits(value: float, significant: int = 3) -> str:
     """As many digits as count, also if the last is 0; none behind the point of a large number."""
-    if value >= 10 ** (significant - 1):
+    if value == 0 or value >= 10 ** (significant - 1):
         return f"{value:,.0f}"
     return f"{value:#.{significant}g}".rstrip(".")
 

@@ -164,7 +164,7 @@ def unlabelled(scores: npt.ArrayLike) -> float:
     -------
     float
         Of several widest gaps the highest, which flags the fewest. 1 where all scores are equal:
-        there is no gap then, and PDRR flags either all (at score 1) or nobody.
+        there is no gap then. PDRR's are all 0 in such a round, and it flags nobody.
 
     Raises
     ------

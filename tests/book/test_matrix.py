@@ -125,8 +125,8 @@ def test_each_group_has_a_table_with_the_rates_of_those_that_flag(records):
 
 def test_seconds_are_the_median_and_the_longest(records):
     table = matrix.seconds_table(records).data
-    assert table.loc["Co-trimming"].tolist() == ["500 ms", "1.5 s"]
-    assert table.loc["NNM"].tolist() == ["2 s", "2 s"]
+    assert table.loc["Co-trimming"].tolist() == ["500 ms", "1.50 s"]
+    assert table.loc["NNM"].tolist() == ["2.00 s", "2.00 s"]
 
 
 def test_the_findings_name_whoever_wins(records):
@@ -135,7 +135,7 @@ def test_the_findings_name_whoever_wins(records):
         "over the 2 of 3 attacks that do damage: Co-trimming has the best, AUC 0.90 (Krum (full))"
     )
     assert first in text
-    assert "then DnC, 0.75. PDRR's worst cases are 0.05." in text
+    assert "then DnC, 0.75. Worst of PDRR: PDRR (median) 0.05." in text
     upside = (
         "**PDRR (median)** is inverted, AUC below 0.10, under 2 of 3 attacks: ALIE (full), honest"
     )

@@ -107,7 +107,7 @@ def test_the_findings_name_what_errs_and_bound_what_does_not(records):
 
 def test_where_nobody_attacks_false_alarms_are_counted(records):
     (cells,) = over_rounds.nobody_table(records).data.to_numpy().tolist()
-    assert cells[:4] == ["4", "3", "6 of 20 models", "0 to 3 of 5"]
+    assert cells[:4] == ["4", "3", "6 of 20", "0 to 3 of 5"]
     assert cells[4].startswith("0.000")
 
 

@@ -120,7 +120,7 @@ def test_an_arm_that_a_rule_lacks_has_a_dash():
 def test_the_findings_begin_with_rivals_that_end_lower():
     (text,) = survival.findings(survived()).splitlines()
     assert text == (
-        "- **Krum**, round 8, one seed. Lower than Co-trimming ends NNM by 0.031."
+        "- **Krum**, round 8, one seed. Lower than Co-trimming: NNM by 0.031."
         " Undefended the error is 0.750, where nobody attacks 0.250: the attack costs 0.500."
         " PDRR ends at 0.375, not within 0.01 of oracle removal (+0.062);"
         " it errs in none of 8 rounds."

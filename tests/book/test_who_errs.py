@@ -30,7 +30,7 @@ def test_the_table_tells_shares_and_the_test_between_them():
     row = table.data.loc["a benign client with over 200 images"]
     assert row.tolist() == ["3", "2", "0.67", "0.09–0.99"]
     # two margins of 3: 2 of 3 against 1 of 3 is as likely as not to be at least so uneven
-    assert table.caption == "Fisher's exact test: p = 1."
+    assert table.caption == "Fisher’s exact test: p = 1."
 
 
 def test_an_even_split_of_ten_against_none_is_told_from_chance():

@@ -373,7 +373,8 @@ def test_partly_is_some_and_not_is_none(tmp_path):
         row = verdicts.judge(CLAIMS["fig08-pdrr"], tmp_path)
         assert (row["verdict"], row["ours"]) == (
             verdict,
-            f"{2 - len(seeds)} of 2 runs without error" + "; not seed 2" * (verdict == "partly"),
+            f"{2 - len(seeds)} of 2 runs without error"
+            + "; not met by seed 2" * (verdict == "partly"),
         )  # fmt: skip
 
 
@@ -393,7 +394,7 @@ def test_the_row_shows_the_numbers_beside_the_papers(root):
     row = verdicts.judge(CLAIMS["table1-lfr"], root / "paper")
     assert row["paper"] == "MAR 0, 0.15, 0.20, 0.30"
     assert row["ours"].startswith(f"{row['paper']}; 4 of 4 runs")
-    assert row["tolerance"].startswith("within 0.1 of the paper's: 2 of 20")
+    assert row["tolerance"].startswith("within 0.1 of the paper’s: 2 of 20")
     row = verdicts.judge(CLAIMS["table3-pdrr"], root / "paper")
     assert row["ours"] == "Krum 0.42, trimmed mean 0.84, median 0.63 s; abacus"
 
@@ -411,7 +412,7 @@ def test_seeds_are_judged_before_their_mean_and_shown_beside_it(tmp_path):
     cells = ", ".join(["0.1 (0–0.2)"] * 4)
     assert row["verdict"] == "partly"
     assert row["ours"].startswith(
-        f"FAR {cells}; MAR {cells}; not FAR at round 1 (seed 2), FAR at round 20 (seed 2)"
+        f"FAR {cells}; MAR {cells}; not met by FAR at round 1 (seed 2), FAR at round 20 (seed 2)"
     )
     assert row["runs"] == "8"
 
@@ -420,8 +421,8 @@ def test_partly_names_the_fewer_cells_and_not_more_than_five(tmp_path):
     both = two_seeds(WORLD["table1"])
     where = {"scheme": "PDRR", "knowledge": "partial", "noise": NOISE}
     for seeds, rounds, said in (
-        ([1], [50], "not seed 1 round 50"),
-        ([1, 2], [1, 20, 50], "only seed 1 round 100, seed 2 round 100"),
+        ([1], [50], "not met by seed 1 round 50"),
+        ([1, 2], [1, 20, 50], "met only by seed 1 round 100, seed 2 round 100"),
     ):
         made = both.runs.copy()
         chosen = (made[list(where)] == pd.Series(where)).all(axis=1)
@@ -535,7 +536,7 @@ def test_lots_count_by_their_expectation_whatever_was_drawn(tmp_path):
         row = verdicts.judge(CLAIMS["table1-err"], tmp_path)
         # 0.6 is within 0.1 of the paper's 0.65, 0.6, 0.65, not of 0.75
         assert row["ours"].startswith(
-            "MAR 0.6, 0.6, 0.6, 0.6; 3 of 4 runs; not MAR at round 100; chance"
+            "MAR 0.6, 0.6, 0.6, 0.6; 3 of 4 runs; not met by MAR at round 100; chance"
         )
         assert row["ours"].endswith("4 of 4 detections by lot")
         assert row["verdict"] == "not distinguishable from chance"

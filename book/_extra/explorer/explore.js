@@ -279,7 +279,7 @@
       marginTop: 24,
       marks: [
         band ? Plot.rect([band], {x1: "0", x2: "1", y1: 0, y2: 1, fill: "var(--pdrr-band)"}) : null,
-        Plot.line(lines.filter(d => d.kind === "far"), {x: "x", y: "y", stroke: BENIGN, strokeWidth: 2, curve}),
+        Plot.line(lines.filter(d => d.kind === "far"), {x: "x", y: "y", stroke: BENIGN, strokeWidth: 4, curve}),
         Plot.line(lines.filter(d => d.kind === "mar"), {x: "x", y: "y", stroke: MALICIOUS, strokeWidth: 2, strokeDasharray: "6 3", curve}),
         Plot.ruleX([now], {strokeDasharray: "5 3", strokeWidth: 1.4}),
         ...ends.map(end => Plot.text([end], {
