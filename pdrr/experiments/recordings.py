@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from pdrr import config
-from pdrr.experiments import alone, cache, chains, clock, comparison, outside, tries
+from pdrr.experiments import alone, cache, chains, clock, comparison, outside, sketches, tries
 from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 from pdrr.federation.store import Store
@@ -46,6 +46,7 @@ def _detections(rule: str, settings: Sequence[dict[str, Any]], **more: Any) -> l
 
 FIXED: dict[str, list[Job]] = {  # the same for every profile and seed
     "fig02": [(alone.first_parameters, {"knowledge": "full", "c": 20, "epsilon": 1e-6})],
+    "fig03": [(sketches.attacked_coordinate, {"knowledge": "full", "c": 10, "beta": 10})],
     "fig04": _detections("krum", SETTING["krum"]),
     "fig05": _detections("trimmed_mean", SETTING["trimmed_mean"], zero_change=True),
     "fig06": _detections("trimmed_mean", SETTING["trimmed_mean"]),

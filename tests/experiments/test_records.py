@@ -249,7 +249,7 @@ def test_the_paper_profile_is_recorded_as_the_book_says():
         options = [options for _, options in recordings.jobs("unattacked", "paper", seed)]
         rules = recordings.TABLES.values()
         assert options == [{"rule": rule, "number": n} for rule in rules for n in numbers]
-    with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
+    with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig03"):
         recordings.jobs("fig99", "paper", 1)
 
 
@@ -313,5 +313,5 @@ def test_what_is_said_about_the_code_does_not_count():
 
 
 def test_an_unknown_recording_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig04"):
+    with pytest.raises(ValueError, match="no recording of 'fig99', only of fig02, fig03"):
         recordings.run(["fig04", "fig99"], "smoke", "glyphs", [1], tmp_path, Store(tmp_path))
