@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from pandas.io.formats.style import Styler
 
+from pdrr.book.alignment import styled
 from pdrr.book.drawing import Drawing, of
 from pdrr.book.style import (
     AMBER,
@@ -132,6 +134,20 @@ def fig03(records: Records) -> Drawing:
         ("─", RED, "aggregate under attack"),
     ]
     return Drawing(panels, table, key=key)
+
+
+def coordinate_table(records: Records) -> Styler:
+    """The numbers of the coordinate that `fig03` draws: a row each, a column for each run."""
+    columns = {}
+    for run in records.runs.to_dict("records"):
+        columns[f"seed {run['seed']}"] = {
+            "coordinate j": f"{run['coordinate']:,}",
+            "previous global value": f"{run['previous']:.6f}",
+            "aggregate if nobody attacks": f"{run['aggregate_before']:.6f}",
+            "aggregate under attack": f"{run['aggregate_after']:.6f}",
+            "candidates": f"{run['candidates']:,}",
+        }
+    return styled(pd.DataFrame(columns), "schemes")
 
 
 def _apart(heights: list[float], least: float) -> list[float]:

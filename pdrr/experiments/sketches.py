@@ -76,8 +76,8 @@ def attacked_coordinate(*, knowledge: str = "full", **options: Any) -> Records:
     Returns
     -------
     Records
-        A row per model, ``stage`` ("before", "after") and value, with its ``rank`` among the k and
-        whether it was ``trimmed``. One run: w_p,j, the aggregates, how many coordinates fall.
+        A row per ``seed``, ``stage`` ("before", "after") and model: its value, ``rank`` among the k,
+        and whether that is ``trimmed``. One run: w_p,j, the aggregates, how many coordinates fall.
 
     Examples
     --------
@@ -105,6 +105,7 @@ def attacked_coordinate(*, knowledge: str = "full", **options: Any) -> Records:
         tables.append(
             pd.DataFrame(
                 {
+                    "seed": chosen.seed,
                     "stage": stage,
                     "client": np.arange(1, honest.k + 1),
                     "byzantine": here.byzantine,

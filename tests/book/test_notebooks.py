@@ -36,7 +36,6 @@ COMPARED = {"table1", "table2", "table2b"}
 DRAW = "figures|sketches|in_passing|over_rounds|performance|roofline|ranks|cotrimming"
 RECORDED_FOR = {  # the rest shows its own recordings, or none
     "fig01": set(),
-    "fig03": set(),
     "fig08": {"table1"},
     "fig09": {"table2"},
     "fig10": {"table2b"},
@@ -144,7 +143,7 @@ def test_what_is_recorded_comes_first_then_the_reader_s_own_run(page):
     boxed = [i for i, cell in enumerate(cells) if "boxes.box(" in cell.source]
     assert boxed == ([] if page.stem == "fig01" else [1])
     assert f"make {page.stem} ARGS=" in cells[where["run"]].source
-    if page.stem in ("fig01", "fig03"):  # nothing recorded to show
+    if page.stem == "fig01":  # nothing recorded to show: it would be people's handwriting
         assert where["parameters"] < where["fresh"] < where["run"] < where["origin"]
     else:
         first = next(i for i, cell in enumerate(cells) if "paper_scale = " in cell.source)

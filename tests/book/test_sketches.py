@@ -19,3 +19,12 @@ def test_the_key_of_fig03_has_the_colours_that_are_drawn():
     assert {colour for _, colour, _ in drawing.key} <= seen(drawing)
     before, after = axes(drawing)
     assert len(after.texts) == len(before.texts) + 1  # the aggregate under attack
+
+
+def test_the_table_of_fig03_has_a_column_for_each_run():
+    run = {"coordinate": 1234, "previous": 0.2, "candidates": 5678}
+    run |= {"aggregate_before": 0.25, "aggregate_after": -0.3}
+    runs = pd.DataFrame([{**run, "seed": 1}, {**run, "seed": 2, "aggregate_after": 0.1}])
+    table = sketches.coordinate_table(Records(pd.DataFrame(), runs, ORIGIN)).data
+    assert table["seed 1"].tolist() == ["1,234", "0.200000", "0.250000", "-0.300000", "5,678"]
+    assert table.loc["aggregate under attack"].tolist() == ["-0.300000", "0.100000"]
