@@ -76,7 +76,7 @@ def attacked_coordinate(*, knowledge: str = "full", **options: Any) -> Records:
     Returns
     -------
     Records
-        A row per ``seed``, ``stage`` ("before", "after") and model: its value, ``rank`` among the k,
+        A row per ``seed``, ``stage`` ("before", "after") and model: ``value``, ``rank`` among the k
         and whether that is ``trimmed``. One run: w_p,j, the aggregates, how many coordinates fall.
 
     Examples
