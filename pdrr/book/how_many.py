@@ -22,6 +22,7 @@ from pdrr.experiments.records import Records
 from pdrr.experiments.schemes import OURS
 
 ALIE = "alie"
+NOWHERE = "nowhere"
 ATTACKS = {"paper's": "the paper's attacks", ALIE: "ALIE"}
 SILENT = "NNM"  # flags nobody
 KEY = (
@@ -104,7 +105,7 @@ def _stretches(values: Sequence[int], true: Sequence[bool]) -> str:
             runs.append([value])
         before = good
     words = [f"{r[0]}–{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs]
-    return ", ".join(words) or "nowhere"
+    return ", ".join(words) or NOWHERE
 
 
 def sizes_table(records: Records) -> Styler:
@@ -175,15 +176,19 @@ def expected_table(records: Records) -> Styler:
 
 
 def findings(records: Records) -> str:
-    """What the numbers say, in sentences, as Markdown."""
+    """What the numbers say, in sentences, as Markdown: first, at which c no error was made."""
     found = by_count(records)
     whole = found[found["k"] == found["k"].max()]
     lines = []
     for scheme, own in whole.groupby("scheme", sort=False):
-        told = [
-            f"{_right(own[own['kind'] == kind])} under {words}" for kind, words in ATTACKS.items()
-        ]
-        lines.append(f"- **{scheme}**, {own['k'].max()} models: {'; '.join(told)}.")
+        told = []
+        for kind, words in ATTACKS.items():
+            seen = own[own["kind"] == kind]
+            right = _stretches(seen["c"].tolist(), (~seen["wrong"]).tolist())
+            told.append(
+                f"{'an error at every c' if right == NOWHERE else f'no error at c = {right}'} under {words}"
+            )
+        lines.append(f"- **{scheme}**, {own['k'].max()} models: {', '.join(told)}.")
     return "\n".join([*lines, *_krum(records), *_beta(records), *_expected(records)])
 
 

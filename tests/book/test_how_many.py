@@ -104,7 +104,9 @@ def test_the_tables_have_a_row_for_each_detector_and_setting(records):
 
 def test_the_findings_are_computed(records):
     text = how_many.findings(records)
-    quoted = "**MANDERA**, 50 models: no error: 20–24 under the paper's attacks; no error: nowhere"
+    quoted = (
+        "**MANDERA**, 50 models: no error at c = 20–24 under the paper's attacks, an error at every"
+    )
     assert quoted in text
     assert "finds a model in 2 rounds; in 1 of them Krum takes a benign one (k = 20, c = 4)" in text
     assert "In 1 of these PDRR flags benign models only." in text
