@@ -185,9 +185,8 @@ def findings(records: Records) -> str:
         for kind, words in ATTACKS.items():
             seen = own[own["kind"] == kind]
             right = _stretches(seen["c"].tolist(), (~seen["wrong"]).tolist())
-            told.append(
-                f"{'an error at every c' if right == NOWHERE else f'no error at c = {right}'} under {words}"
-            )
+            some = "an error at every c" if right == NOWHERE else f"no error at c = {right}"
+            told.append(f"{some} under {words}")
         lines.append(f"- **{scheme}**, {own['k'].max()} models: {', '.join(told)}.")
     return "\n".join([*lines, *_krum(records), *_beta(records), *_expected(records)])
 
