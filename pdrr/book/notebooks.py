@@ -162,14 +162,17 @@ def execute(notebook: Path, values: Mapping[str, Any], target: Path, *, page: bo
 
 @contextmanager
 def own_kernel() -> Iterator[None]:
-    """Let kernels be this environment's Python, without what a user's IPython runs at its start.
+    """Let kernels be this environment's Python, without what a user set for IPython, Matplotlib.
 
-    A kernelspec called python3 in JUPYTER_PATH or in somebody's home would come first.
+    A kernelspec called python3 in JUPYTER_PATH or in somebody's home would come first. Where there
+    is no home, Matplotlib would say so on every page.
     """
     with TemporaryDirectory() as empty:
-        own = {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": empty}
-        before = {name: os.environ.get(name) for name in ("JUPYTER_PATH", *own)}
-        os.environ.pop("JUPYTER_PATH", None)
+        own = {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": empty, "MPLCONFIGDIR": empty}
+        theirs = ("JUPYTER_PATH", "MATPLOTLIBRC")
+        before = {name: os.environ.get(name) for name in (*theirs, *own)}
+        for name in theirs:
+            os.environ.pop(name, None)
         os.environ.update(own)
         try:
             yield

@@ -519,7 +519,7 @@ def test_a_kernel_that_dies_is_named(tmp_path):
         notebooks.execute(dying, {}, tmp_path / "out" / "dying")
 
 
-def test_no_kernelspec_or_start_up_file_of_a_user_takes_part(tmp_path, monkeypatch):
+def test_no_kernelspec_start_up_file_or_colour_of_a_user_takes_part(tmp_path, monkeypatch):
     plain, home = throw_away(tmp_path), tmp_path / "home"
     spec = home / "share/kernels/python3"
     spec.mkdir(parents=True)
@@ -530,13 +530,20 @@ def test_no_kernelspec_or_start_up_file_of_a_user_takes_part(tmp_path, monkeypat
     start = home / "ipython/profile_default/startup/00.py"
     start.parent.mkdir(parents=True)
     start.write_text("print('hello')\nfail = True", "utf-8")
+    colours = home / "matplotlibrc"
+    colours.write_text("axes.facecolor: red", "utf-8")
+    monkeypatch.setenv("MATPLOTLIBRC", str(colours))
+    monkeypatch.setenv("MPLCONFIGDIR", str(home))
     content = read(plain)
-    content.cells[-1].source = "import sys\nprint(sys.executable)"
+    told = "sys.executable, matplotlib.rcParams['axes.facecolor']"
+    content.cells[-1].source = f"import sys, matplotlib\nprint({told})"
     nbformat.write(content, plain)
     executed = read(notebooks.execute(plain, {}, tmp_path / "out" / "plain"))
-    assert executed.cells[-1].outputs[0].text == f"{sys.executable}\n"
+    assert executed.cells[-1].outputs[0].text == f"{sys.executable} white\n"
     assert os.environ["JUPYTER_PATH"] == str(home / "share")
     assert os.environ["IPYTHONDIR"] == str(home / "ipython")
+    assert os.environ["MPLCONFIGDIR"] == str(home)
+    assert os.environ["MATPLOTLIBRC"] == str(colours)
 
 
 def test_a_truth_value_is_true_or_false(tmp_path):
