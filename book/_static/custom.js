@@ -14,15 +14,16 @@ document.addEventListener("DOMContentLoaded", () => {
   each(".sidebar-primary-items__start", e => { e.setAttribute("role", "region"); e.setAttribute("aria-label", "Book"); });
   each(".toctree-l1 > details > summary", e => e.setAttribute("aria-label", "Pages of: " + e.closest("li").querySelector("a").textContent.trim()));
   each(".search-button-field", e => e.removeAttribute("aria-label"));
-  // a full stop does not begin a line: it stays with its formula
+  // a full stop does not begin a line, nor does a bracket end one: they stay with their formula
   each("span.math", e => {
-    const after = /^[.,;:?!)]+/.exec(e.nextSibling?.data);
-    if (!after) return;
+    const before = /[([]+$/.exec(e.previousSibling?.data), after = /^[.,;:?!)\]]+/.exec(e.nextSibling?.data);
+    if (!before && !after) return;
     const whole = document.createElement("span");
     whole.style.whiteSpace = "nowrap";
-    e.nextSibling.splitText(after[0].length);
-    e.before(whole);
-    whole.append(e, whole.nextSibling);
+    if (after) e.nextSibling.splitText(after[0].length);
+    const own = [...before ? [e.previousSibling.splitText(before.index)] : [], e, ...after ? [e.nextSibling] : []];
+    own[0].before(whole);
+    whole.append(...own);
   });
   // nor does one end inside "β = 10", or behind the dashes of an option
   const texts = (e, change) => {
