@@ -383,7 +383,7 @@ def test_a_part_of_the_stages_takes_the_place_of_its_former_self(tmp_path):
     assert shown.data.to_dict("index") == {"a step": {"before": "2.00 ms"}}
     assert shown.caption == "one; then."
     shown = stages.stages_table("first call", folders)
-    assert shown.data.to_dict("index") == {"Krum": {"anew": "4 s", "later": "500 ms"}}
+    assert shown.data.to_dict("index") == {"Krum": {"anew": "4.00 s", "later": "500 ms"}}
     with pytest.raises(ValueError, match="no table of stages has a part 'lunch'"):
         stages.stages_table("lunch", folders)
 

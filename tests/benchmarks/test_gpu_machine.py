@@ -188,8 +188,8 @@ LINES = [
 def test_a_table_has_milliseconds_reads_and_targets():
     table = gpu.kernels_table(LINES).data
     assert table.index.tolist() == ["one read of the stack", "median", "PDRR for the median"]
-    assert table.loc["median", "k = 50"] == "0.9 ms<br><small>3 reads<br>target 2.5</small>"
-    assert table.loc["one read of the stack", "k = 50"] == "0.3 ms<br><small>4.4 TB/s</small>"
+    assert table.loc["median", "k = 50"] == "0.900 ms<br><small>3.00 reads<br>target 2.5</small>"
+    assert table.loc["one read of the stack", "k = 50"] == "0.300 ms<br><small>4.40 TB/s</small>"
 
 
 def test_whatever_else_was_timed_is_named():
@@ -197,7 +197,7 @@ def test_whatever_else_was_timed_is_named():
         "attack on the median, full knowledge": "700",
         "Krum: byzfl": "7.35",
         "training: a round of 50": "160",
-        "federation: ERR and LFR, median": "99",
+        "federation: ERR and LFR, median": "99.0",
     }
 
 
@@ -217,8 +217,8 @@ def test_the_paper_s_times_stand_beside_ours():
     table = roofline.papers_table({"recorded": bench()}, LINES).data
     row = table.loc["median"]
     assert row["paper, RTX 2080 Ti"] == "630 ms"
-    assert row["recorded, a processor"] == "210 ms<br><small>3 times as fast</small>"
-    assert row["recorded, a GPU at abc"] == "6.3 ms<br><small>100 times as fast</small>"
+    assert row["recorded, a processor"] == "210 ms<br><small>3.0 times as fast</small>"
+    assert row["recorded, a GPU at abc"] == "6.30 ms<br><small>100 times as fast</small>"
     assert table.loc["Krum", "recorded, a GPU at abc"] == "–"
 
 
