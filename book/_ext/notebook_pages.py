@@ -20,7 +20,7 @@ from typing import Any
 from bs4 import BeautifulSoup
 from sphinx.errors import SphinxError
 
-from pdrr.claims.words import machine_readable
+from pdrr.claims.words import machine_readable, typeset
 
 RUN = "## Run it yourself"  # from there on parameters are in sight
 ORIGIN = "## Where this comes from"
@@ -102,9 +102,11 @@ def _dress(
         if not said and caption is None:
             raise SphinxError(f"{stem}, cell {anchor}: a table needs a caption")
         if said and caption is not None:
-            html = html.replace("<caption>", f"<caption><strong>{escape(said)}.</strong> ", 1)
+            html = html.replace(
+                "<caption>", f"<caption><strong>{escape(typeset(said))}.</strong> ", 1
+            )
         elif said:
-            named = f"<caption><strong>{escape(said)}.</strong></caption>"
+            named = f"<caption><strong>{escape(typeset(said))}.</strong></caption>"
             html = re.sub(r"(<table[^>]*>)", lambda opened: opened[1] + named, html, count=1)
         files, kind = {"csv": table_csv(table)}, "table"
     else:

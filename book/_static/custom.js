@@ -31,9 +31,9 @@ document.addEventListener("DOMContentLoaded", () => {
     while (walk.nextNode()) found.push(walk.currentNode);
     found.forEach(change);
   };
-  each(".bd-article :is(p, li, dd, td, summary, figcaption):not(#explorer *, .live-picture *, [aria-live])", e => texts(e, text => {
+  each(".bd-article :is(p, li, dd, td, summary, figcaption, caption):not(#explorer *, .live-picture *, [aria-live])", e => texts(e, text => {
     if (!text.parentElement.closest("code, pre, svg"))
-      text.data = text.data.replace(/(^|\S) ([=≥≤<>]) (?=[\dck−])/g, "$1\u00a0$2\u00a0");
+      text.data = text.data.replace(/(^|\S) ([=≥≤<>]) (?=[\dck−])/g, "$1\u00a0$2\u00a0").replace(/\b(FAR|MAR|AUC|round) (?=\d)/g, "$1\u00a0").replace(/FAR \/ MAR/g, "FAR\u00a0/\u00a0MAR");
   }));
   each(".bd-article :is(pre, code)", e => texts(e, text => {
     for (let option; option = /--[\w-]+/.exec(text.data);) {

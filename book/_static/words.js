@@ -33,7 +33,8 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const place of document.querySelectorAll(".verdicts.whole")) {
     const rows = [...place.querySelectorAll("tbody tr")];
     const folds = [...place.querySelectorAll("details")].slice(1);
-    const kinds = [...new Set(rows.map(row => row.dataset.verdict))];
+    const order = [...place.querySelectorAll(":scope > p .sd-badge")].map(badge => badge.textContent.replace(/^\d+ /, ""));
+    const kinds = [...new Set([...order, ...rows.map(row => row.dataset.verdict)])].filter(kind => rows.some(row => row.dataset.verdict === kind));
     const form = document.createElement("form");
     form.setAttribute("role", "search");
     form.setAttribute("aria-label", "Claims");

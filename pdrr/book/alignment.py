@@ -60,7 +60,8 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
 def _head(label: Any) -> str:
     """A label as it is set: no line ends before a number or inside a name."""
     text = str(label).replace("w_p", "w<sub>p</sub>").replace("Co-trimming", "Co\u2011trimming")
-    return re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", typeset(text))
+    text = re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", typeset(text))
+    return text.replace("FAR / MAR", "FAR\u00a0/\u00a0MAR")
 
 
 def _shown(text: str) -> str:

@@ -43,7 +43,7 @@ def fig02(records: Records) -> Drawing:
     table, run = records.table, records.runs.iloc[0]
     clients = {bad: dict(MARKS[bad], ms=5.5, mec=PAPER, mew=0.8) for bad in MARKS}
     models: dict[str, dict[str, Any]] = {
-        "previous global": {"color": RED, "marker": "P", "ms": 9},
+        "previous global": {"color": RED, "marker": "+", "ms": 13, "mew": 2},
         "next global": {"color": GREEN, "marker": "D", "ms": 7},
         "next global, attacked": {"mfc": "none", "mec": INK, "marker": "o", "ms": 14, "mew": 1.2},
     }
@@ -74,7 +74,7 @@ def fig02(records: Records) -> Drawing:
     key = [
         ("■", MALICIOUS, f"malicious ({number['malicious']})"),
         ("●", BENIGN, f"benign ({number['benign']})"),
-        ("✚", RED, "previous global model"),
+        ("+", RED, "previous global model"),
         ("◆", GREEN, "next one, nobody attacking"),
         ("◯", INK, "next one, attacked"),
     ]

@@ -140,7 +140,9 @@ def coordinate_table(records: Records) -> Styler:
     """The numbers of the coordinate that `fig03` draws: a row each, a column for each run."""
     columns = {}
     for run in records.runs.to_dict("records"):
-        columns[f"seed {run['seed']}"] = {
+        setting = f"round {run['round']}, {run['knowledge']} knowledge"
+        name = f"{setting}, c = {run['c']}, β = {run['beta']}, seed {run['seed']}"
+        columns[name] = {
             "coordinate j": f"{run['coordinate']:,}",
             "previous global value": f"{run['previous']:.6f}",
             "aggregate if nobody attacks": f"{run['aggregate_before']:.6f}",

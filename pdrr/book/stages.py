@@ -46,7 +46,7 @@ def stages_table(part: str, folders: tuple[Path, ...] = (OWN, RECORDED)) -> Styl
     stages = list(dict.fromkeys(table["stage"]))
     wide = table.pivot_table(index="stage", columns="variant", values="median_s")
     wide = wide.loc[stages, list(dict.fromkeys(table["variant"]))].map(seconds)
-    notes = {stage: list(dict.fromkeys(own)) for stage, own in table.groupby("stage")["note"]}
+    notes = {stage: _notes(own) for stage, own in table.groupby("stage")}
     every = [note for own in notes.values() for note in own]
     below = [n for n in dict.fromkeys(every) if n and every.count(n) > len(stages) / 2]
     own = {stage: "; ".join(n for n in notes[stage] if n and n not in below) for stage in stages}
@@ -57,3 +57,13 @@ def stages_table(part: str, folders: tuple[Path, ...] = (OWN, RECORDED)) -> Styl
     wide.index = pd.Index([RULES.get(stage, stage) for stage in stages])
     shown = styled(wide.rename_axis(columns=None), "schemes")
     return shown.set_caption(f"{'; '.join([*below, origin['device'], origin['date']])}.")
+
+
+def _notes(rows: pd.DataFrame) -> list[str]:
+    """The notes of a stage; each with its variant, where they differ."""
+    found = rows[rows["note"] != ""].drop_duplicates("note")
+    if len(found) < 2 or found["variant"].duplicated().any():
+        return list(dict.fromkeys(rows["note"]))
+    return [
+        f"{variant}: {note}" for variant, note in zip(found["variant"], found["note"], strict=True)
+    ]

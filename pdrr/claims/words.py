@@ -120,7 +120,8 @@ def row(cells: Mapping[str, Any]) -> str:
             (float(np.mean(values)), float(np.min(values)), float(np.max(values)))
         )
     between = ", " if all(len(numbers) == 1 for numbers in groups.values()) else "; "
-    return between.join(f"{name} {_printed(numbers)}" for name, numbers in groups.items())
+    needed = max(_places(x) for numbers in groups.values() for row in numbers for x in row)
+    return between.join(f"{name} {_printed(own, needed)}" for name, own in groups.items())
 
 
 def each(cells: pd.Series) -> str:
@@ -161,9 +162,8 @@ def probability(value: float) -> str:
     return "<0.01" if value < 0.005 else ">0.99" if value >= 0.995 else f"{value:.2f}"
 
 
-def _printed(numbers: Sequence[tuple[float, float, float]]) -> str:
-    """Means, each with its ends if they differ, in as many places as one of them needs."""
-    needed = max(map(_places, np.ravel(numbers)))
+def _printed(numbers: Sequence[tuple[float, float, float]], needed: int) -> str:
+    """Means, each with its ends if they differ, with so many digits behind the point."""
 
     def form(value: float) -> str:
         most = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
@@ -174,9 +174,10 @@ def _printed(numbers: Sequence[tuple[float, float, float]]) -> str:
 
 
 def _places(value: float) -> int:
-    """Digits behind the point that the paper would print of a number: three count, 0 is dropped."""
-    text = f"{value:.3g}" if abs(value) >= 1 else f"{value:.2f}".rstrip("0").rstrip(".")
-    return len(text.partition(".")[2])
+    """Digits behind the point that a number needs: two of a rate, three of others count."""
+    if abs(value) < 1:
+        return 2 if value else 0
+    return len(f"{value:.3g}".partition(".")[2])
 
 
 def _of_any_size(value: float) -> str:

@@ -401,6 +401,10 @@ def test_notes_stand_where_they_belong(tmp_path):
     shown = noted(["1 GB", "fast"], ["1 GB", "slow"], ["1 GB", "fast"])
     assert shown.caption == "1 GB; fast; median: slow; two; now."
     assert list(shown.data) == ["seconds"]
+    one = [{**stage("krum", each, 2.0), "note": f"sort {each}"} for each in ("before", "now")]
+    add(tmp_path, "another", one, {"date": "now", "device": "two"})
+    caption = stages.stages_table("another", (tmp_path,)).caption
+    assert caption == "before: sort before; now: sort now; two; now."
     shown = noted(["1 GB", "a"], ["1 GB", "b"], ["1 GB", "c"])
     assert shown.caption == "1 GB; two; now."
     assert shown.data["note"].tolist() == ["a", "b", "c"]

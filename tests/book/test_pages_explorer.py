@@ -232,7 +232,7 @@ def test_attacks_beyond_the_paper_are_told_to_be_of_a_smaller_network(opened, ma
     assert late.is_disabled()
     assert "not recorded" in late.locator("xpath=..").get_attribute("title")
     page = opened("explore-light.html")
-    assert page.locator("#explorer .size").inner_text().startswith("The paper's size: ")
+    assert page.locator("#explorer .size").inner_text().startswith("The paper’s size: ")
     assert page.locator("#explore-attack option[value=alie]").is_disabled()
     assert "belong to the attacker" in page.locator("#why-attack").inner_text()
 

@@ -409,7 +409,7 @@ def test_seeds_are_judged_before_their_mean_and_shown_beside_it(tmp_path):
     # the mean of each cell, 0.1, is within 0.1 of the paper's 0; that of seed 2 is not
     two_seeds(WORLD["table1"], far=0.2, mar=0.2).save(tmp_path, "table1")
     row = verdicts.judge(CLAIMS["table1-pdrr"], tmp_path)
-    cells = ", ".join(["0.1 (0–0.2)"] * 4)
+    cells = ", ".join(["0.10 (0–0.20)"] * 4)
     assert row["verdict"] == "partly"
     assert row["ours"].startswith(
         f"FAR {cells}; MAR {cells}; not met by FAR at round 1 (seed 2), FAR at round 20 (seed 2)"
@@ -442,9 +442,10 @@ def test_labels_of_runs_say_it_as_one_speaks():
 def test_numbers_stand_apart_from_labels_and_from_each_other():
     assert words.each(pd.Series({"Krum": 0.5, "median": 1})) == "Krum 0.50, median 1.00"
     assert words.each(pd.Series({"share 0.5": 0.0})) == "share 0.5: 0.00"
-    assert words.row({"krum": 1, "median": 0.5}) == "Krum 1, median 0.5"
-    assert words.row({"FAR 1": 0, "FAR 2": 0.5, "MAR 1": 1}) == "FAR 0, 0.5; MAR 1"
+    assert words.row({"krum": 1, "median": 0.5}) == "Krum 1, median 0.50"
+    assert words.row({"FAR 1": 0, "FAR 2": 0.5, "MAR 1": 1}) == "FAR 0, 0.50; MAR 1"
     assert words.row({"s 1": 4.1, "s 2": 5.02, "s 3": 61.5}) == "s 4.10, 5.02, 61.5"
+    assert words.row({"krum": 5.02, "median": 4.1}) == "Krum 5.02, median 4.10"
     assert words.row({"FAR 1": [0, 0.25], "FAR 2": 0.5}) == "FAR 0.12 (0–0.25), 0.50"
 
 
@@ -536,7 +537,7 @@ def test_lots_count_by_their_expectation_whatever_was_drawn(tmp_path):
         row = verdicts.judge(CLAIMS["table1-err"], tmp_path)
         # 0.6 is within 0.1 of the paper's 0.65, 0.6, 0.65, not of 0.75
         assert row["ours"].startswith(
-            "MAR 0.6, 0.6, 0.6, 0.6; 3 of 4 runs; not met by MAR at round 100; chance"
+            "MAR 0.60, 0.60, 0.60, 0.60; 3 of 4 runs; not met by MAR at round 100; chance"
         )
         assert row["ours"].endswith("4 of 4 detections by lot")
         assert row["verdict"] == "not distinguishable from chance"
@@ -635,7 +636,7 @@ def test_a_claim_is_judged_on_the_rounds_that_are_recorded_and_says_so(tmp_path)
     until(WORLD["table1"], 20).save(tmp_path, "table1")
     row = verdicts.judge(CLAIMS["table1-dagmm"], tmp_path)
     assert (row["verdict"], row["runs"]) == ("reproduced", "2")
-    assert row["ours"].startswith("MAR 0, 0.5; 2 of 2 runs; chance")
+    assert row["ours"].startswith("MAR 0, 0.50; 2 of 2 runs; chance")
     assert row["ours"].endswith("; Table 1: rounds 50, 100 not recorded")
     row = verdicts.judge(CLAIMS["table1-pdrr"], tmp_path)  # a row of two rates
     assert row["ours"] == "FAR 0, 0; MAR 0, 0; Table 1: rounds 50, 100 not recorded"

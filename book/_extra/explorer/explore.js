@@ -58,7 +58,7 @@
   const many = (n, one, more = one + "s") => `${n} ${n === 1 ? one : more}`;
   const RULES = data.rules;
   const far10 = text => text.replace(/^(\d)e-0?(\d+)$/, (_, a, n) => (a === "1" ? "" : `${a} × `) + `10⁻${"⁰¹²³⁴⁵⁶⁷⁸⁹"[n]}`);
-  const SIZES = {paper: "The paper's size", quick: "Smaller network (quick profile)"};
+  const SIZES = {paper: "The paper’s size", quick: "Smaller network (quick profile)"};
   const profile = state => state.attacker === "beyond" ? "quick" : "paper";
   const size = state => `${SIZES[profile(state)]}: ${data.data[profile(state)]}`;
   const WORDS = {
@@ -77,7 +77,7 @@
   const told = {
     rule: s => `under ${word("rule", s.rule)}`.replace("under trimmed", "under the trimmed").replace("under median", "under the median"),
     attacker: s => s.attacker === "nobody" ? "with nobody attacking" : `under ${s.attacker === "beyond" ? "full" : s.attacker} knowledge`,
-    attack: s => s.attack === "" ? "" : s.attack === "own" ? "with the rule's own attack" : `with ${/^\d/.test(s.attack) ? "" : s.attack in RULES ? "the attack " : "the "}${word("attack", s.attack)}`,
+    attack: s => s.attack === "" ? "" : s.attack === "own" ? "with the rule’s own attack" : `with ${/^\d/.test(s.attack) ? "" : s.attack in RULES ? "the attack " : "the "}${word("attack", s.attack)}`,
     beta: s => s.beta ? `with β = ${s.beta}` : "",
     noise: s => s.noise ? `ε as ${word("noise", s.noise)}` : "",
     round: s => `in round ${s.round}`,
@@ -122,7 +122,7 @@
       if (name === "beta") return "The paper's table has β = 10.";
       if (name === "seed") return "All recorded seeds are averaged.";
       if (name === "rule") return "The paper prints no table for the median.";
-      if (name === "attacker" || name === "attack") return "The paper's tables have partial knowledge and the rule's own attack.";
+      if (name === "attacker" || name === "attack") return "The paper’s tables have partial knowledge and the rule’s own attack.";
       if (name === "round" && VALUES.round.some(x => !data.paper.rounds.includes(x)) && values.length === data.paper.rounds.length) return `The paper prints rounds ${data.paper.rounds.join(", ")}.`;
     }
     if (name === "attack" && state.attacker === "beyond") return "Greyed: the paper's attacks, recorded at its size under the other attackers.";
