@@ -60,8 +60,7 @@ def styled(table: pd.DataFrame, kind: str, best: Collection[Any] = ()) -> Styler
 def _head(label: Any) -> str:
     """A label as it is set: no line ends before a number or inside a name."""
     text = str(label).replace("w_p", "w<sub>p</sub>").replace("Co-trimming", "Co\u2011trimming")
-    text = re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", typeset(text))
-    return text.replace("FAR / MAR", "FAR\u00a0/\u00a0MAR")
+    return re.sub(r" ([=≥<]) (?=[\dck])", "\u00a0\\1\u00a0", typeset(text))
 
 
 def _shown(text: str) -> str:
