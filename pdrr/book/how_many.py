@@ -76,7 +76,7 @@ def counts(records: Records) -> Drawing:
             for (kind, words), ax in zip(ATTACKS.items(), halves, strict=True):
                 own = found[(found["scheme"] == scheme) & (found["kind"] == kind)]
                 _panel(ax, own)
-                ax.set_title(f"{words}\n{_right(own)}", fontsize=10)
+                ax.set_title(f"{words}\nno error: {_right(own)}", fontsize=10)
             panels[scheme].supxlabel(f"attackers c among {found['k'].max()}", fontsize=10)
     return Drawing(panels, records.table, key=KEY)
 
@@ -90,8 +90,8 @@ def _panel(ax: Axes, own: pd.DataFrame) -> None:
 
 
 def _right(own: pd.DataFrame) -> str:
-    """At which c nothing was wrong: "no error: 0, 5–24"."""
-    return f"no error: {_stretches(own['c'].tolist(), (~own['wrong']).tolist())}"
+    """At which c nothing was wrong: "0, 5–24"."""
+    return _stretches(own["c"].tolist(), (~own["wrong"]).tolist())
 
 
 def _stretches(values: Sequence[int], true: Sequence[bool]) -> str:
@@ -113,7 +113,7 @@ def sizes_table(records: Records) -> Styler:
     rows: dict[str, dict[str, str]] = {}
     for (scheme, kind, k), own in by_count(records).groupby(["scheme", "kind", "k"], sort=False):
         cells = rows.setdefault(f"{scheme}, {ATTACKS[str(kind)]}", {})
-        cells[f"k = {k}"] = _stretches(own["c"].tolist(), (~own["wrong"]).tolist())
+        cells[f"k = {k}"] = _right(own)
     columns = [f"k = {k}" for k in sorted(records.table["k"].unique())]
     return styled(pd.DataFrame(rows).T.reindex(columns=columns).fillna("–"), "schemes")
 
@@ -183,8 +183,7 @@ def findings(records: Records) -> str:
     for scheme, own in whole.groupby("scheme", sort=False):
         told = []
         for kind, words in ATTACKS.items():
-            seen = own[own["kind"] == kind]
-            right = _stretches(seen["c"].tolist(), (~seen["wrong"]).tolist())
+            right = _right(own[own["kind"] == kind])
             some = "an error at every c" if right == NOWHERE else f"no error at c = {right}"
             told.append(f"{some} under {words}")
         lines.append(f"- **{scheme}**, {own['k'].max()} models: {', '.join(told)}.")
